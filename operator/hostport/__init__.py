@@ -1,0 +1,1 @@
+"""Hands out hostPorts on Kubernetes."""

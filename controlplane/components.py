@@ -1,0 +1,191 @@
+"""The command line of each component."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import yaml
+
+from controlplane import kubeconfig
+from controlplane.api import probe
+from controlplane.binaries import APISERVER, CONTROLLER_MANAGER, ETCD, KWOK, SCHEDULER
+from controlplane.kubeconfig import Identities
+from controlplane.pki import Pki
+from controlplane.process import Process
+
+HOST = "127.0.0.1"
+STAGES = Path(__file__).with_name("stages.yaml")
+ISSUER = "https://kubernetes.default.svc.cluster.local"
+
+
+@dataclass(frozen=True)
+class Ports:
+    """One port for each listener."""
+
+    etcd: int
+    etcd_peer: int
+    apiserver: int
+    controller_manager: int
+    scheduler: int
+    kwok: int
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the command lines are made from."""
+
+    binaries: Mapping[str, Path]
+    ports: Ports
+    pki: Pki
+    identities: Identities
+    work: Path
+    data: Path
+    service_node_port_range: str | None
+    apiserver_flags: Sequence[str]
+
+    @property
+    def url(self) -> str:
+        """Where the API server is."""
+        return f"https://{HOST}:{self.ports.apiserver}"
+
+    @property
+    def serving(self) -> list[str]:
+        """How each of the Kubernetes components serves."""
+        return [
+            f"--bind-address={HOST}",
+            f"--tls-cert-file={self.pki.serving_cert}",
+            f"--tls-private-key-file={self.pki.serving_key}",
+            "--profiling=false",
+        ]
+
+
+def etcd(setting: Setting) -> list[str]:
+    """Throw-away data: nothing is synced to disk."""
+    client, peer = (f"http://{HOST}:{port}" for port in (setting.ports.etcd, setting.ports.etcd_peer))
+    return [
+        str(setting.binaries[ETCD]),
+        f"--data-dir={setting.data}",
+        f"--listen-client-urls={client}",
+        f"--advertise-client-urls={client}",
+        f"--listen-peer-urls={peer}",
+        f"--initial-advertise-peer-urls={peer}",
+        f"--initial-cluster=default={peer}",
+        "--unsafe-no-fsync=true",
+        f"--quota-backend-bytes={8 << 30}",
+        "--log-level=warn",
+    ]
+
+
+def apiserver(setting: Setting) -> list[str]:
+    """RBAC is on; its own address is never published: a loopback address would be refused as an endpoint."""
+    key = setting.pki.service_account_key
+    node_ports = setting.service_node_port_range
+    return [
+        str(setting.binaries[APISERVER]),
+        f"--etcd-servers=http://{HOST}:{setting.ports.etcd}",
+        *setting.serving,
+        f"--secure-port={setting.ports.apiserver}",
+        f"--advertise-address={HOST}",
+        "--endpoint-reconciler-type=none",
+        "--authorization-mode=RBAC",
+        f"--token-auth-file={setting.identities.token_file}",
+        f"--client-ca-file={setting.pki.ca}",
+        f"--service-account-key-file={key}",
+        f"--service-account-signing-key-file={key}",
+        f"--service-account-issuer={ISSUER}",
+        "--service-cluster-ip-range=10.96.0.0/16",
+        "--allow-privileged=true",
+        *([f"--service-node-port-range={node_ports}"] if node_ports else []),
+        *setting.apiserver_flags,
+    ]
+
+
+def controller_manager(setting: Setting) -> list[str]:
+    """All controllers but the one that would hand out Pod networks; each acts as its own service account."""
+    return [
+        str(setting.binaries[CONTROLLER_MANAGER]),
+        *setting.serving,
+        f"--secure-port={setting.ports.controller_manager}",
+        f"--kubeconfig={setting.identities.kubeconfigs[kubeconfig.CONTROLLER_MANAGER]}",
+        "--controllers=*,-nodeipam",
+        "--use-service-account-credentials=true",
+        f"--service-account-private-key-file={setting.pki.service_account_key}",
+        f"--root-ca-file={setting.pki.ca}",
+        "--leader-elect=false",
+        "--kube-api-qps=2000",
+        "--kube-api-burst=4000",
+        "--concurrent-deployment-syncs=20",
+        "--concurrent-replicaset-syncs=20",
+        "--concurrent-statefulset-syncs=20",
+        "--concurrent-gc-syncs=40",
+    ]
+
+
+def scheduler(setting: Setting) -> list[str]:
+    """The default profile with a client that is not held back."""
+    config = {
+        "apiVersion": "kubescheduler.config.k8s.io/v1",
+        "kind": "KubeSchedulerConfiguration",
+        "leaderElection": {"leaderElect": False},
+        "clientConnection": {
+            "kubeconfig": str(setting.identities.kubeconfigs[kubeconfig.SCHEDULER]),
+            "qps": 2000,
+            "burst": 4000,
+        },
+        "enableProfiling": False,
+    }
+    path = setting.work / "scheduler.yaml"
+    path.write_text(yaml.safe_dump(config))
+    return [
+        str(setting.binaries[SCHEDULER]),
+        *setting.serving[:-1],
+        f"--secure-port={setting.ports.scheduler}",
+        f"--config={path}",
+    ]
+
+
+def kwok(setting: Setting) -> list[str]:
+    """The kubelet of every node."""
+    config = {
+        "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
+        "kind": "KwokConfiguration",
+        "options": {
+            "podPlayStageParallelism": 32,
+            "nodePlayStageParallelism": 16,
+            "nodeLeaseParallelism": 16,
+            "podsOnNodeSyncParallelism": 8,
+            "enableDebuggingHandlers": False,
+        },
+    }
+    path = setting.work / "kwok.yaml"
+    path.write_text(yaml.safe_dump(config))
+    return [
+        str(setting.binaries[KWOK]),
+        f"--kubeconfig={setting.identities.kubeconfigs[kubeconfig.KWOK]}",
+        f"--config={path},{STAGES}",
+        "--manage-all-nodes=true",
+        "--node-lease-duration-seconds=40",
+        f"--node-ip={HOST}",
+        f"--server-address={HOST}:{setting.ports.kwok}",
+    ]
+
+
+def processes(setting: Setting, log_dir: Path) -> dict[str, Process]:
+    """All of them, in the order in which they are started; none is started yet."""
+    tls = ssl.create_default_context(cafile=str(setting.pki.ca))
+    admin = {"Authorization": f"Bearer {setting.identities.tokens[kubeconfig.ADMIN]}"}
+    ports = setting.ports
+    return {
+        name: Process(name, command(setting), log_dir / f"{name}.log", partial(probe, url, tls, headers))
+        for name, command, url, headers in (
+            (ETCD, etcd, f"http://{HOST}:{ports.etcd}/readyz", {}),
+            (APISERVER, apiserver, f"{setting.url}/readyz", admin),
+            (CONTROLLER_MANAGER, controller_manager, f"https://{HOST}:{ports.controller_manager}/healthz", {}),
+            (SCHEDULER, scheduler, f"https://{HOST}:{ports.scheduler}/readyz", {}),
+            (KWOK, kwok, f"http://{HOST}:{ports.kwok}/healthz", {}),
+        )
+    }

@@ -102,10 +102,9 @@ class ControlPlane:
     ) -> list[str]:
         """Nodes by number (node-1, node-2, …) or by name; return when the scheduler may use them."""
         names = nodes.free_names(self.api, wanted) if isinstance(wanted, int) else list(wanted)
-        for name in names:
-            self.api.post(
-                "/api/v1/nodes", nodes.node(name, labels or {}, taints, nodes.CAPACITY | dict(capacity or {}))
-            )
+        room = nodes.CAPACITY | dict(capacity or {})
+        for name, number in zip(names, nodes.free_numbers(self.api), strict=False):
+            self.api.post("/api/v1/nodes", nodes.node(name, number, labels or {}, taints, room))
         nodes.wait_ready(self.api, names)
         return names
 

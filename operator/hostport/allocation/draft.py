@@ -1,0 +1,43 @@
+"""Changes to leases that can still be taken back."""
+
+from __future__ import annotations
+
+from hostport.allocation.state import State
+from hostport.api.lease import Lease, LeaseKey
+from hostport.ledger.book import Change, Place
+
+
+class Draft:
+    """Changes made to a state, remembered so that all of them can be undone. `kept` are places that stay wanted."""
+
+    __slots__ = ("_after", "_before", "_state", "kept")
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._before: dict[Place, Lease | None] = {}
+        self._after: dict[Place, Lease | None] = {}
+        self.kept: set[Place] = set()
+
+    def put(self, pool: str, key: LeaseKey, lease: Lease | None) -> None:
+        """Set a lease, in the state at once."""
+        place = (pool, key)
+        if place not in self._before:
+            self._before[place] = self._state.book.get(pool, key)
+        self._after[place] = lease
+        self._state.put(Change(pool, key, lease))
+
+    def keep(self, pool: str, key: LeaseKey) -> None:
+        """Note that a place stays wanted."""
+        self.kept.add((pool, key))
+
+    def undo(self) -> None:
+        """The state as it was."""
+        for (pool, key), lease in self._before.items():
+            self._state.put(Change(pool, key, lease))
+        self._before.clear()
+        self._after.clear()
+
+    @property
+    def changes(self) -> list[Change]:
+        """What differs from before."""
+        return [Change(pool, key, lease) for (pool, key), lease in self._after.items()]

@@ -1,0 +1,123 @@
+"""The plan for one workload: which leases it keeps, gets and leaves, and what its template must say.
+
+A plan takes effect in the `State` it was made against, at once, so that the next plan of the same round sees it.
+Whoever makes it must commit its changes to the ledger, or put the state back to what the ledger says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from random import Random
+
+from hostport.allocation.candidates import candidates
+from hostport.allocation.draft import Draft
+from hostport.allocation.found import Found, look
+from hostport.allocation.pick import Picker
+from hostport.allocation.state import State
+from hostport.api.errors import Refusal
+from hostport.api.podspec import PortEntry
+from hostport.api.request import Request, parse_request
+from hostport.api.workload import Workload
+from hostport.ledger.book import Change
+
+
+@dataclass(slots=True)
+class Plan:
+    """What is to be done for a workload.
+
+    `changes` go to the ledger, all before the template is touched. `ports` is what the template must say: an entry and
+    its number, 0 to take ours out. `assigned` is what `hostport/assigned` must say.
+    """
+
+    workload: Workload
+    changes: list[Change] = field(default_factory=list)
+    ports: list[tuple[PortEntry, int, str]] = field(default_factory=list)
+    assigned: dict[str, int] = field(default_factory=dict)
+    granted: dict[str, int] = field(default_factory=dict)
+    released: list[str] = field(default_factory=list)
+    conflicts: list[str] = field(default_factory=list)
+    refusal: Refusal | None = None
+
+    @property
+    def patches_template(self) -> bool:
+        """Whether the object differs from what it should say."""
+        return bool(self.ports) or self.assigned != self.workload.assigned()
+
+
+class Planner:
+    """Makes plans against one state. `rng` names grants and throws the dice of the policy `Random`."""
+
+    def __init__(self, state: State, rng: Random) -> None:
+        self._state = state
+        self._rng = rng
+
+    def plan(self, workload: Workload, now: str) -> Plan:
+        """The plan for a workload as it was last seen; `now` is RFC 3339. A refusal changes nothing."""
+        try:
+            request = None if workload.deleting else parse_request(workload)
+            return self._give_back(workload, now) if request is None else self._serve(workload, request, now)
+        except Refusal as refusal:
+            return Plan(workload, refusal=refusal, assigned=workload.assigned())
+
+    def plan_gone(self, owner: str, now: str) -> list[Change]:
+        """What leaves the ledger's active part when a workload is gone for certain."""
+        draft = Draft(self._state)
+        for place, lease in list(self._state.book.of_owner(owner).items()):
+            if lease.state == "active":
+                draft.put(*place, lease._replace(releasing=now))
+        return draft.changes
+
+    def _serve(self, workload: Workload, request: Request, now: str) -> Plan:
+        found = look(self._state, workload, request)
+        draft = Draft(self._state)
+        picker = Picker(self._state, self._rng, workload, request, draft)
+        try:
+            self._fill(picker, found, workload, request)
+        except Refusal:
+            draft.undo()
+            raise
+        plan = Plan(workload, conflicts=found.conflicts)
+        for entry, (port, ip) in picker.numbers.items():
+            plan.assigned[entry.ref] = port
+            if entry.host_port != port:
+                plan.ports.append((entry, port, ip))
+        self._leave(workload, found, draft, now, plan)
+        plan.granted = self._stamp(draft, now)
+        plan.changes = draft.changes
+        return plan
+
+    def _fill(self, picker: Picker, found: Found, workload: Workload, request: Request) -> None:
+        missing = [*found.missing, *picker.keep(found)]
+        if missing or found.copies:
+            pools = candidates(self._state, workload, request)
+            picker.grant([*missing, *picker.adopt(found, pools)], pools)
+
+    def _give_back(self, workload: Workload, now: str) -> Plan:
+        found = look(self._state, workload, None)
+        draft, plan = Draft(self._state), Plan(workload)
+        self._leave(workload, found, draft, now, plan)
+        plan.changes = draft.changes
+        return plan
+
+    def _leave(self, workload: Workload, found: Found, draft: Draft, now: str, plan: Plan) -> None:
+        """Every lease of the workload that nothing wants goes; its number goes out of the template if we wrote it."""
+        leaving = {place: lease for place, lease in found.own.items() if place not in draft.kept}
+        if not leaving:
+            return
+        written = workload.assigned()
+        for (pool, key), lease in leaving.items():
+            mine = [e for e in workload.entries if (e.protocol, e.host_port) == (key.protocol, key.port)]
+            for entry in mine:
+                if entry.ref not in plan.assigned and (lease.state == "active" or written.get(entry.ref) == key.port):
+                    plan.ports.append((entry, 0, ""))
+            if lease.state == "active":
+                draft.put(pool, key, lease._replace(releasing=now))
+                plan.released.append(f"{lease.port}={key.port}")
+
+    def _stamp(self, draft: Draft, now: str) -> dict[str, int]:
+        """Date the new leases and give them their common grant id; returns the number of each port."""
+        fresh = [(pool, key, lease) for pool, key, lease in draft.changes if lease is not None and not lease.since]
+        grant = f"{self._rng.getrandbits(25):05x}/{len(fresh)}"
+        for pool, key, lease in fresh:
+            draft.put(pool, key, lease._replace(since=now, grant=grant))
+        return {lease.port: key.port for _, key, lease in fresh}

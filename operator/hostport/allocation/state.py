@@ -1,0 +1,181 @@
+"""All that is known of the cluster's ports: nodes, pools, leases, and who else is on a port."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from hostport.allocation.occupancy import Nodes, Occupancy, Taker, View
+from hostport.allocation.policy import Cursors
+from hostport.allocation.scope import eligible, make_view, nodes_of, withheld
+from hostport.api.lease import Lease, LeaseKey
+from hostport.api.node import Node
+from hostport.api.placement import Placement
+from hostport.api.podspec import Claim
+from hostport.api.pool import Pool
+from hostport.api.ports import PortSet
+from hostport.ledger.book import Book, Change
+
+_MOST_VIEWS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignUse:
+    """Hostports of an object that are none of our leases. `nodes` None is every node, a Placement wherever it admits."""
+
+    owner: str
+    by: str
+    claims: frozenset[Claim]
+    nodes: Nodes | Placement | None = None
+
+
+@dataclass(slots=True)
+class PoolView:
+    """A view of a pool for one placement, and the nodes outside the pool where such Pods could land."""
+
+    view: View
+    outside: Nodes = field(default_factory=frozenset)
+
+
+class State:
+    """The state that plans are made against. Only `put` changes leases, only `see_*` and `forget_*` the rest."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[str, Node] = {}
+        self.pools: dict[str, Pool] = {}
+        self.namespaces: dict[str, dict[str, str]] = {}
+        self.scopes: dict[str, set[str]] = {}
+        self.withheld: dict[str, dict[str, PortSet]] = {}
+        self.book = Book()
+        self.occupancy = Occupancy()
+        self.cursors = Cursors()
+        self.openings = 0
+        self._leases: dict[tuple[str, LeaseKey], Taker] = {}
+        self._foreign: dict[str, tuple[ForeignUse, list[tuple[Claim, Taker]]]] = {}
+        self._views: dict[tuple[str, Placement], PoolView] = {}
+        self._eligible: dict[Placement, set[str]] = {}
+
+    # Leases
+
+    def put(self, change: Change) -> None:
+        """Set or take out a lease."""
+        before = self.book.set(change)
+        place = (change.pool, change.key)
+        if change.lease is not None and before is not None and before.owner == change.lease.owner:
+            return
+        if before is not None:
+            self.openings += self.occupancy.give_back(change.key.protocol, change.key.port, self._leases.pop(place))
+        if change.lease is not None:
+            taker = self._lease_taker(change.pool, change.key, change.lease)
+            self._leases[place] = taker
+            self.occupancy.take(change.key.protocol, change.key.port, taker)
+
+    def _lease_taker(self, pool: str, key: LeaseKey, lease: Lease) -> Taker:
+        scope: Nodes = frozenset((key.node,)) if key.node else self.scopes.setdefault(pool, set())
+        return Taker(lease.owner, lease.owner, scope, key.ip, lease=True)
+
+    # Pools and nodes
+
+    def see_pool(self, pool: Pool) -> bool:
+        """Note a pool; tells whether that changed what it hands out."""
+        known = self.pools.get(pool.name)
+        self.pools[pool.name] = pool
+        if known is not None and (known.uid, known.generation, known.terminating) == (
+            pool.uid,
+            pool.generation,
+            pool.terminating,
+        ):
+            return False
+        self._redraw()
+        return True
+
+    def forget_pool(self, name: str) -> None:
+        """A pool is gone, and its leases with it."""
+        if self.pools.pop(name, None) is None:
+            return
+        for key in list(self.book.of_pool(name)):
+            self.put(Change(name, key, None))
+        self.book.drop_pool(name)
+        self._redraw()
+
+    def see_nodes(self, nodes: Iterable[Node]) -> bool:
+        """Note nodes; tells whether something about them that matters is new."""
+        fresh = {node.name: node for node in nodes if self.nodes.get(node.name) != node}
+        if fresh:
+            self.nodes.update(fresh)
+            self._redraw()
+        return bool(fresh)
+
+    def forget_node(self, name: str) -> None:
+        """A node is gone."""
+        if self.nodes.pop(name, None) is not None:
+            self._redraw()
+
+    def _redraw(self) -> None:
+        """Every set of nodes anew, in place: takers and views hold these very sets."""
+        for name, pool in self.pools.items():
+            _replace(self.scopes.setdefault(name, set()), nodes_of(pool, self.nodes))
+        for placement, names in self._eligible.items():
+            _replace(names, eligible(placement, self.nodes))
+        by_age = sorted(self.pools.values(), key=lambda pool: pool.age)
+        self.withheld = {p.name: withheld(p, by_age[:i], self.scopes, self.nodes) for i, p in enumerate(by_age)}
+        self._views.clear()
+        self.occupancy.forget_views()
+        self.openings += 1
+
+    # Foreign use
+
+    def see_use(self, key: str, use: ForeignUse) -> None:
+        """Note what an object (`Pod/ns/name`, `Service/ns/name`, a workload's key) claims, in place of what it did."""
+        known = self._foreign.get(key)
+        if known is not None and known[0] == use:
+            return
+        self.forget_use(key)
+        if use.claims:
+            takers = [(claim, self._taker(use, claim)) for claim in use.claims]
+            self._foreign[key] = (use, takers)
+            for claim, taker in takers:
+                self.occupancy.take(claim.protocol, claim.port, taker)
+
+    def forget_use(self, key: str) -> frozenset[Claim]:
+        """An object claims nothing any more; returns what it did."""
+        use, takers = self._foreign.pop(key, (None, []))
+        for claim, taker in takers:
+            self.openings += self.occupancy.give_back(claim.protocol, claim.port, taker)
+        return use.claims if use is not None else frozenset()
+
+    def uses(self) -> Iterator[str]:
+        """The keys of everything that claims a port."""
+        return iter(tuple(self._foreign))
+
+    def _taker(self, use: ForeignUse, claim: Claim) -> Taker:
+        nodes = self.eligible(use.nodes) if isinstance(use.nodes, Placement) else use.nodes
+        return Taker(use.owner, use.by, nodes, claim.ip)
+
+    def eligible(self, placement: Placement) -> Nodes:
+        """The nodes a placement admits: one set per placement, kept true."""
+        if placement not in self._eligible:
+            self._eligible[placement] = eligible(placement, self.nodes)
+        return self._eligible[placement]
+
+    # Views
+
+    def view(self, pool: Pool, placement: Placement) -> PoolView:
+        """What a template of that placement may get from a pool."""
+        found = self._views.get((pool.name, placement))
+        if found is None:
+            found = self._views[pool.name, placement] = self._make_view(pool, placement)
+        return found
+
+    def _make_view(self, pool: Pool, placement: Placement) -> PoolView:
+        if len(self._views) >= _MOST_VIEWS:
+            oldest = next(iter(self._views))
+            self.occupancy.forget(self._views.pop(oldest).view)
+        kept_back = self.withheld[pool.name].values()
+        view, outside = make_view(pool, placement, self.scopes[pool.name], kept_back, self.nodes)
+        return PoolView(self.occupancy.watch(view), outside)
+
+
+def _replace(target: set[str], names: Mapping[str, object] | set[str]) -> None:
+    target.clear()
+    target.update(names)

@@ -1,0 +1,75 @@
+"""What can be wrong with a request, as typed errors that carry their data.
+
+::
+
+    HostPortError
+    ├── BadRange               a range or number that can't be parsed
+    └── Refusal                a workload that can't be served now; its `reason` is the event's reason
+        ├── InvalidAnnotation  the annotation must be changed
+        ├── NoMatchingPool     no pool of that name, or none for this namespace, protocol or these nodes
+        ├── PoolExhausted      every number is taken or resting
+        ├── QuotaExceeded      the namespace holds its share already
+        └── RequestRefused     the exact number that was asked for is somebody else's
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class HostPortError(Exception):
+    """The root of everything this package raises on purpose."""
+
+
+class BadRange(HostPortError, ValueError):
+    """A range of ports that can't be read: `text` as it stood, and why."""
+
+    def __init__(self, text: str, why: str) -> None:
+        super().__init__(f"{text!r} is not a port or a range of ports: {why}")
+        self.text = text
+        self.why = why
+
+
+class Refusal(HostPortError):
+    """A workload can't be served now. Nothing of it is granted: all or nothing."""
+
+    reason: ClassVar[str]
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class InvalidAnnotation(Refusal):
+    """An annotation that says something impossible; `annotation` is its key."""
+
+    reason = "InvalidAnnotation"
+
+    def __init__(self, annotation: str, value: str, problem: str) -> None:
+        shown = value if len(value) <= 80 else value[:77] + "..."
+        super().__init__(f'{annotation}: "{shown}": {problem}')
+        self.annotation = annotation
+
+
+class NoMatchingPool(Refusal):
+    """No pool may serve this workload, whatever is free in it."""
+
+    reason = "NoMatchingPool"
+
+
+class PoolExhausted(Refusal):
+    """Pools match, but no number in them is free for this workload."""
+
+    reason = "PoolExhausted"
+
+
+class QuotaExceeded(Refusal):
+    """The namespace has as many numbers of the pool as the pool allows it."""
+
+    reason = "QuotaExceeded"
+
+
+class RequestRefused(Refusal):
+    """The number asked for in `hostport/request` can't be had."""
+
+    reason = "RequestRefused"

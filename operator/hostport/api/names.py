@@ -1,0 +1,22 @@
+"""The names a user meets, in one place."""
+
+GROUP = "hostport.dev"
+VERSION = "v1"
+API_VERSION = f"{GROUP}/{VERSION}"
+
+AUTO = "hostport/auto"
+POOL = "hostport/pool"
+PORTS = "hostport/ports"
+REQUEST = "hostport/request"
+PREFER = "hostport/prefer"
+CONTIGUOUS = "hostport/contiguous"
+PASSTHROUGH = "hostport/passthrough"
+ENV = "hostport/env"
+ROLLOUT = "hostport/rollout"
+PER_POD = "hostport/per-pod"
+ASSIGNED = "hostport/assigned"
+ROLLOUT_WAS = "hostport/rollout-was"
+
+FINALIZER = f"{GROUP}/leases"
+REPORTER = f"{GROUP}/operator"
+POOL_LABEL = f"{GROUP}/pool"

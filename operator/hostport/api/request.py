@@ -1,0 +1,164 @@
+"""What a workload asks for: its annotations, read against its template. Nonsense is an `InvalidAnnotation`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from hostport.api import names
+from hostport.api.errors import InvalidAnnotation
+from hostport.api.podspec import PortEntry
+from hostport.api.ports import LAST_PORT, Protocol
+from hostport.api.workload import Workload
+
+_POOL_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?")
+_NUMBER = re.compile(r"[0-9]{1,5}")
+_LATER = (names.PASSTHROUGH, names.PER_POD, names.ENV)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Ports wanted and how. `entries` may still contain numbers of the user's own: the plan tells them apart.
+
+    `named` says that the user listed the ports; `exact` and `prefer` are by PORT; `pools` in order of preference,
+    None for the default ones.
+    """
+
+    entries: tuple[PortEntry, ...]
+    named: bool = False
+    pools: tuple[str, ...] | None = None
+    exact: dict[str, int] = field(default_factory=dict)
+    prefer: dict[str, int] = field(default_factory=dict)
+    contiguous: bool = False
+
+
+def parse_request(workload: Workload) -> Request | None:
+    """The workload's request, None if it makes none; raises `InvalidAnnotation`."""
+    notes = workload.annotations
+    if not _flag(notes, names.AUTO):
+        return None
+    _refuse_what_is_not_served(workload)
+    entries, named = _wanted(workload)
+    exact = _numbers(workload, names.REQUEST, entries)
+    prefer = _numbers(workload, names.PREFER, entries)
+    for ref in exact.keys() & prefer.keys():
+        raise InvalidAnnotation(
+            names.PREFER, notes[names.PREFER], f"{ref} is in {names.REQUEST} already: keep one of the two"
+        )
+    return Request(entries, named, _pools(notes), exact, prefer, _flag(notes, names.CONTIGUOUS))
+
+
+def _flag(notes: dict[str, str], annotation: str) -> bool:
+    value = notes.get(annotation, "false")
+    if value not in ("true", "false"):
+        raise InvalidAnnotation(annotation, value, 'write "true" or "false"')
+    return value == "true"
+
+
+def _refuse_what_is_not_served(workload: Workload) -> None:
+    for annotation in _LATER:
+        if annotation in workload.annotations and workload.annotations[annotation] != "false":
+            raise InvalidAnnotation(
+                annotation, workload.annotations[annotation], "this version can't do it yet: take it away"
+            )
+    if workload.host_network:
+        problem = "the template has hostNetwork: true, where every containerPort already is the node's port"
+        raise InvalidAnnotation(names.AUTO, workload.annotations[names.AUTO], problem)
+
+
+def _wanted(workload: Workload) -> tuple[tuple[PortEntry, ...], bool]:
+    text = workload.annotations.get(names.PORTS)
+    if text is None:
+        found = tuple({entry.ref: entry for entry in reversed(workload.entries)}.values())[::-1]
+        if not found:
+            raise InvalidAnnotation(names.AUTO, "true", "no container of the template declares a port")
+        return found, False
+    chosen = [_resolve(workload, names.PORTS, text, word) for word in _words(names.PORTS, text)]
+    _refuse_twice(names.PORTS, text, (entry.ref for entry in chosen))
+    return tuple(chosen), True
+
+
+def _pools(notes: dict[str, str]) -> tuple[str, ...] | None:
+    text = notes.get(names.POOL)
+    if text is None:
+        return None
+    pools = tuple(_words(names.POOL, text))
+    for name in pools:
+        if not _POOL_NAME.fullmatch(name):
+            raise InvalidAnnotation(names.POOL, text, f'"{name}" can\'t be the name of a HostPortPool')
+    _refuse_twice(names.POOL, text, pools)
+    return pools
+
+
+def _numbers(workload: Workload, annotation: str, wanted: tuple[PortEntry, ...]) -> dict[str, int]:
+    text = workload.annotations.get(annotation)
+    if text is None:
+        return {}
+    pairs = [_pair(workload, annotation, text, word) for word in _words(annotation, text)]
+    _refuse_twice(annotation, text, (entry.ref for entry, _ in pairs))
+    _refuse_twice(annotation, text, (f"{number}/{entry.protocol}" for entry, number in pairs))
+    refs = {entry.ref for entry in wanted}
+    for entry, _ in pairs:
+        if entry.ref not in refs:
+            raise InvalidAnnotation(annotation, text, f"{entry.ref} is not among the ports of {names.PORTS}")
+    return {entry.ref: number for entry, number in pairs}
+
+
+def _pair(workload: Workload, annotation: str, text: str, word: str) -> tuple[PortEntry, int]:
+    ref, equals, number = (part.strip() for part in word.partition("="))
+    if not equals or not _NUMBER.fullmatch(number) or not 1 <= int(number) <= LAST_PORT:
+        raise InvalidAnnotation(
+            annotation, text, f'"{word}" must be PORT=NUMBER, such as http=10012 (1 to {LAST_PORT})'
+        )
+    return _resolve(workload, annotation, text, ref), int(number)
+
+
+def _words(annotation: str, text: str) -> Iterator[str]:
+    for word in text.split(","):
+        if not word.strip():
+            raise InvalidAnnotation(annotation, text, "an empty entry: separate by single commas")
+        yield word.strip()
+
+
+def _refuse_twice(annotation: str, text: str, words: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for word in words:
+        if word in seen:
+            raise InvalidAnnotation(annotation, text, f"{word} stands there twice")
+        seen.add(word)
+
+
+def _resolve(workload: Workload, annotation: str, text: str, word: str) -> PortEntry:
+    matches = {entry.ref: entry for entry in reversed(workload.entries) if _means(word, entry)}
+    if len(matches) == 1:
+        return next(iter(matches.values()))
+    if matches:
+        raise InvalidAnnotation(annotation, text, f'"{word}" could be {_either(sorted(matches))}')
+    if any(_means(word, entry) for entry in workload.init_entries):
+        raise InvalidAnnotation(
+            annotation, text, f'"{word}" is a port of an init container, and the kubelet maps none of those'
+        )
+    known = sorted({entry.ref for entry in workload.entries})
+    raise InvalidAnnotation(annotation, text, f'no port "{word}"; the template has {", ".join(known[:10]) or "none"}')
+
+
+def _either(words: list[str]) -> str:
+    return ", ".join(words[:-1]) + " or " + words[-1]
+
+
+def _means(word: str, entry: PortEntry) -> bool:
+    """Whether PORT `word` (name, number[/PROTO], container/name, container/number[/PROTO]) is `entry`."""
+    container, slash, rest = word.partition("/")
+    if slash and container == entry.container_name and _names(rest, entry):
+        return True
+    return _names(word, entry)
+
+
+def _names(word: str, entry: PortEntry) -> bool:
+    if word == entry.name and word:
+        return True
+    number, slash, protocol = word.partition("/")
+    if slash and (protocol not in Protocol.__members__ or protocol != entry.protocol):
+        return False
+    return bool(_NUMBER.fullmatch(number)) and int(number) == entry.number

@@ -1,0 +1,100 @@
+"""A workload is what has a Pod template."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from hostport.api import names
+from hostport.api.placement import ANYWHERE, Placement
+from hostport.api.podspec import Claim, PortEntry, claims, port_entries
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of workload: where the API serves it and where its Pod template stands."""
+
+    name: str
+    group: str
+    version: str
+    plural: str
+    template: tuple[str, ...] = ("spec", "template")
+
+    def template_of(self, raw: dict[str, Any]) -> dict[str, Any]:
+        """The Pod template of such an object."""
+        for step in self.template:
+            raw = raw.get(step) or {}
+        return raw
+
+
+DEPLOYMENT = Kind("Deployment", "apps", "v1", "deployments")
+KINDS = {
+    kind.name: kind
+    for kind in (
+        DEPLOYMENT,
+        Kind("StatefulSet", "apps", "v1", "statefulsets"),
+        Kind("DaemonSet", "apps", "v1", "daemonsets"),
+        Kind("ReplicaSet", "apps", "v1", "replicasets"),
+        Kind("CronJob", "batch", "v1", "cronjobs", ("spec", "jobTemplate", "spec", "template")),
+        Kind("Job", "batch", "v1", "jobs"),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What the operator keeps of a workload. `claims` are all hostPorts of its template, whoever wrote them."""
+
+    kind: str
+    namespace: str
+    name: str
+    uid: str = ""
+    version: int = 0
+    generation: int = 0
+    annotations: dict[str, str] = field(default_factory=dict, hash=False)
+    entries: tuple[PortEntry, ...] = field(default=(), hash=False)
+    init_entries: tuple[PortEntry, ...] = field(default=(), hash=False)
+    placement: Placement = ANYWHERE
+    claims: frozenset[Claim] = frozenset()
+    host_network: bool = False
+    replicas: int | None = None
+    deleting: bool = False
+
+    @classmethod
+    def parse(cls, kind: Kind, raw: dict[str, Any]) -> Workload:
+        """A workload as the API server shows it."""
+        meta = raw["metadata"]
+        spec = kind.template_of(raw).get("spec") or {}
+        wanted = {k: v for k, v in (meta.get("annotations") or {}).items() if k.startswith("hostport/")}
+        return cls(
+            kind=kind.name,
+            namespace=meta["namespace"],
+            name=meta["name"],
+            uid=meta["uid"],
+            version=int(meta["resourceVersion"]),
+            generation=meta.get("generation", 0),
+            annotations=wanted,
+            entries=port_entries(spec) if wanted else (),
+            init_entries=port_entries({"containers": spec.get("initContainers")}) if wanted else (),
+            placement=Placement.parse(spec),
+            claims=claims(spec),
+            host_network=bool(spec.get("hostNetwork")),
+            replicas=raw["spec"].get("replicas"),
+            deleting="deletionTimestamp" in meta,
+        )
+
+    @property
+    def key(self) -> str:
+        """Kind/namespace/name: the owner of its leases."""
+        return f"{self.kind}/{self.namespace}/{self.name}"
+
+    def assigned(self) -> dict[str, int]:
+        """What `hostport/assigned` says; informative only, so whatever is not a number per PORT counts as nothing."""
+        try:
+            raw = json.loads(self.annotations.get(names.ASSIGNED) or "{}")
+        except ValueError:
+            return {}
+        if not isinstance(raw, dict):
+            return {}
+        return {k: v for k, v in raw.items() if isinstance(v, int) and not isinstance(v, bool)}

@@ -83,14 +83,17 @@ class ControlPlane:
     def start_apiserver(self) -> None:
         """On the same port; return when it is ready."""
         self.process(APISERVER).restart()
+        self._wake_kwok()
 
     def kill_etcd(self) -> None:
         """As a crash would."""
         self.process(ETCD).kill()
 
     def start_etcd(self) -> None:
-        """On the same data; return when it is healthy."""
+        """On the same data; return when the API server is ready again."""
         self.process(ETCD).restart()
+        self.process(APISERVER).wait_healthy()
+        self._wake_kwok()
 
     def add_nodes(
         self,
@@ -184,6 +187,10 @@ class ControlPlane:
         for name in _CLIENTS:
             self.process(name).wait_healthy()
         self._wait_for_default_service_account()
+
+    def _wake_kwok(self) -> None:
+        # kwok forgets a Pod when its patch is cut off or answered with 500; it looks at all of them when it starts.
+        self.process(KWOK).restart()
 
     def _wait_for_default_service_account(self) -> None:
         # Until the controller manager has made it, Pods in this namespace are refused.

@@ -3,12 +3,32 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from controlplane.binaries import find, places
+from rich.console import Console
+
+from controlplane import recipe
+from controlplane.binaries import ALL, Lookup, find, places
+from controlplane.build import build
 
 
-def provide() -> dict[str, Path]:
-    """Where each binary is."""
-    lookup = find(places(dict(os.environ), []))
+def look(names: Sequence[str] = ALL) -> Lookup:
+    """What is where, on this machine, now."""
+    return find(places(dict(os.environ), recipe.cache_directories(recipe.cache_root())), names)
+
+
+def provide(names: Sequence[str] = ALL, say: Callable[[str], None] | None = None) -> dict[str, Path]:
+    """Where each binary is; what is missing is built first, once."""
+    lookup = look(names)
+    if lookup.missing:
+        say = say or _say
+        for remark in lookup.passed_over:
+            say(remark)
+        build(lookup.missing, recipe.cache_root(), say)
+        lookup = look(names)
     return {name: found.path for name, found in lookup.found.items()}
+
+
+def _say(line: str) -> None:
+    Console(stderr=True).print(line, soft_wrap=True, highlight=False)

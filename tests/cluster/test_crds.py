@@ -65,10 +65,14 @@ def accepted(cluster: ControlPlane, body: str) -> dict[str, Any]:
     return dict(json.loads(answer))
 
 
+def refused(cluster: ControlPlane, body: str) -> str:
+    return refusal(cluster, "create", "--dry-run=server", "-f", "-", body=body)
+
+
 def refusal(cluster: ControlPlane, *args: str, body: str | None = None) -> str:
-    with pytest.raises(KubectlError) as refused:
+    with pytest.raises(KubectlError) as error:
         cluster.kubectl(*args, input=body)
-    return refused.value.stderr
+    return error.value.stderr
 
 
 def patch(spec: object) -> tuple[str, ...]:
@@ -169,7 +173,7 @@ RANGES = [
 
 @pytest.mark.parametrize(("text", "sentence"), RANGES, ids=[repr(text) for text, _ in RANGES])
 def test_a_bad_range_is_refused_with_one_sentence(cluster: ControlPlane, text: object, sentence: str) -> None:
-    said = refusal(cluster, "create", "-f", "-", body=manifest({"ranges": ["20000-29999", text]}))
+    said = refused(cluster, manifest({"ranges": ["20000-29999", text]}))
     assert said.count("spec.ranges[1]: ") == 1
     assert sentence in said
 
@@ -183,7 +187,7 @@ def test_a_bad_range_is_refused_with_one_sentence(cluster: ControlPlane, text: o
     ],
 )
 def test_a_bad_range_is_refused_wherever_it_stands(cluster: ControlPlane, place: str, spec: dict[str, Any]) -> None:
-    said = refusal(cluster, "create", "-f", "-", body=manifest({"ranges": ["20000-29999"]} | spec))
+    said = refused(cluster, manifest({"ranges": ["20000-29999"]} | spec))
     assert f'{place}: Invalid value: "5-1": range 5-1 runs backwards' in said
 
 
@@ -250,16 +254,16 @@ REFUSED = [
 
 @pytest.mark.parametrize(("spec", "sentence"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED])
 def test_a_bad_pool_is_refused(cluster: ControlPlane, spec: dict[str, Any], sentence: str) -> None:
-    assert sentence in refusal(cluster, "create", "-f", "-", body=manifest({"ranges": ["20000-29999"]} | spec))
+    assert sentence in refused(cluster, manifest({"ranges": ["20000-29999"]} | spec))
 
 
 def test_a_pool_without_a_spec_is_refused(cluster: ControlPlane) -> None:
-    assert "spec: Required value" in refusal(cluster, "create", "-f", "-", body=manifest(None))
+    assert "spec: Required value" in refused(cluster, manifest(None))
 
 
 def test_a_name_of_63_characters_is_the_longest(cluster: ControlPlane) -> None:
     assert accepted(cluster, manifest({"ranges": ["1"]}, name="a" * 63))
-    said = refusal(cluster, "create", "-f", "-", body=manifest({"ranges": ["1"]}, name="a" * 64))
+    said = refused(cluster, manifest({"ranges": ["1"]}, name="a" * 64))
     assert "the name of a pool may have at most 63 characters" in said
 
 
@@ -270,7 +274,7 @@ def test_a_block_is_a_run_of_numbers(cluster: ControlPlane, numbers: str) -> Non
 
 @pytest.mark.parametrize("numbers", ["", "20256", "20511-20256", "65280-65536", "a-b", "020-030", "20256-20511 "])
 def test_a_block_of_anything_else_is_refused(cluster: ControlPlane, numbers: str) -> None:
-    said = refusal(cluster, "create", "-f", "-", body=block_manifest(numbers))
+    said = refused(cluster, block_manifest(numbers))
     assert f'"{numbers}" is not a run of port numbers: write "20256-20511"' in said
 
 
@@ -340,6 +344,13 @@ def test_a_block_keeps_its_status_word_for_word(cluster: ControlPlane, block: st
     status = {"conditions": [READY], "leases": dict.fromkeys(KEYS, LEASE)}
     write_status(cluster, block, status)
     assert read(cluster, block)["status"] == status
+
+
+def test_the_api_server_keeps_no_books_about_single_leases(cluster: ControlPlane, pool: str) -> None:
+    write_status(cluster, pool, {"leases": dict.fromkeys(KEYS, LEASE)})
+    whole = json.loads(cluster.kubectl("get", pool, "-o", "json", "--show-managed-fields"))
+    (writer,) = (entry for entry in whole["metadata"]["managedFields"] if entry.get("subresource") == "status")
+    assert writer["fieldsV1"]["f:status"] == {".": {}, "f:leases": {}}
 
 
 def test_whoever_edits_a_pool_does_not_touch_the_record(cluster: ControlPlane, pool: str) -> None:

@@ -48,7 +48,7 @@ def test_the_image_has_the_version_of_the_package() -> None:
 def _schema(name: str) -> dict[str, Any]:
     crd = yaml.safe_load((ROOT / "crds" / name).read_text())
     (version,) = crd["spec"]["versions"]
-    return version["schema"]["openAPIV3Schema"]["properties"]
+    return dict(version["schema"]["openAPIV3Schema"]["properties"])
 
 
 def _fields(properties: dict[str, Any], parent: str = "") -> Iterator[tuple[str, dict[str, Any]]]:

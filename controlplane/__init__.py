@@ -1,1 +1,1 @@
-"""An embedded control plane."""
+"""An embedded control plane for the demo, the tests and the bench; no part of what is installed."""

@@ -126,7 +126,9 @@ class ControlPlane:
 
     def kubectl(self, *args: str, input: str | None = None) -> str:
         """What kubectl prints, as admin; raise KubectlError with its stderr if it fails."""
-        command = [str(self._setting.binaries[KUBECTL]), f"--kubeconfig={self.kubeconfig}", *args]
+        # A cache of its own: the user's may remember the API of an earlier cluster on the same port.
+        options = [f"--kubeconfig={self.kubeconfig}", f"--cache-dir={self._setting.work / 'kubectl'}"]
+        command = [str(self._setting.binaries[KUBECTL]), *options, *args]
         done = subprocess.run(command, input=input, capture_output=True, text=True, check=False)
         if done.returncode:
             raise KubectlError(args, done.returncode, done.stderr)

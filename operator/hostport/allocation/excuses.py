@@ -78,9 +78,9 @@ def refuse_exact(
             holders = sorted(
                 {taker.by for taker in state.occupancy.in_the_way(view, entry.protocol, port, workload.key)}
             )
+            by = ", ".join(holders[:3]) or "nobody, but the quota is used up"
             return RequestRefused(
-                f"{port}/{entry.protocol} for {entry.ref} is held by {', '.join(holders[:3]) or 'nobody, but its quota is used up'}"
-                f"{_nearest(view, entry, port)}"
+                f"{port}/{entry.protocol} for {entry.ref} is held by {by}{_nearest(view, entry, port)}"
             )
     served = "; ".join(f"{pool.name} has {pool.all_ports}" for pool in pools)
     return RequestRefused(

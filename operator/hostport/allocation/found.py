@@ -1,6 +1,6 @@
 """What stands in an annotated workload's template: whose is each number?
 
-The four cases of a number: (a) its own lease; (b) its own, resting; (c) somebody else's, or a copy; (d) written by hand.
+The four cases of a number: (a) its own lease; (b) its own, resting; (c) somebody else's, or a copy; (d) by hand.
 """
 
 from __future__ import annotations

@@ -25,8 +25,8 @@ from hostport.ledger.book import Change
 class Plan:
     """What is to be done for a workload.
 
-    `changes` go to the ledger, all before the template is touched. `ports` is what the template must say: an entry and
-    its number, 0 to take ours out. `assigned` is what `hostport/assigned` must say.
+    `changes` go to the ledger, all before the template is touched. `ports` is what the template must say: an entry, its
+    hostPort (0 to take ours out) and its hostIP. `assigned` is what `hostport/assigned` must say.
     """
 
     workload: Workload
@@ -73,7 +73,7 @@ class Planner:
         picker = Picker(self._state, self._rng, workload, request, draft)
         try:
             self._fill(picker, found, workload, request)
-        except Refusal:
+        except BaseException:
             draft.undo()
             raise
         plan = Plan(workload, conflicts=found.conflicts)
@@ -109,7 +109,7 @@ class Planner:
             mine = [e for e in workload.entries if (e.protocol, e.host_port) == (key.protocol, key.port)]
             for entry in mine:
                 if entry.ref not in plan.assigned and (lease.state == "active" or written.get(entry.ref) == key.port):
-                    plan.ports.append((entry, 0, ""))
+                    plan.ports.append((entry, 0, key.ip))
             if lease.state == "active":
                 draft.put(pool, key, lease._replace(releasing=now))
                 plan.released.append(f"{lease.port}={key.port}")

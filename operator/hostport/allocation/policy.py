@@ -21,7 +21,7 @@ def next_free(bits: bitarray, start: int) -> int:
 
 
 def lowest_run(bits: bitarray, length: int, block: int) -> int:
-    """The start of the lowest run of `length` free numbers, inside one block of `block` numbers if one fits; else -1."""
+    """Where the lowest run of `length` free numbers begins, inside one block of `block` if one fits; -1 if none is."""
     wanted, fallback = ones(length), -1
     at = bits.find(wanted)
     while at >= 0:

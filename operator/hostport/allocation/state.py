@@ -21,7 +21,7 @@ _MOST_VIEWS = 64
 
 @dataclass(frozen=True, slots=True)
 class ForeignUse:
-    """Hostports of an object that are none of our leases. `nodes` None is every node, a Placement wherever it admits."""
+    """What an object claims. `nodes` None is every node, a Placement wherever it admits."""
 
     owner: str
     by: str
@@ -38,7 +38,10 @@ class PoolView:
 
 
 class State:
-    """The state that plans are made against. Only `put` changes leases, only `see_*` and `forget_*` the rest."""
+    """The state that plans are made against. Only `put` changes leases, only `see_*` and `forget_*` the rest.
+
+    `openings` grows when a number may have become free, `changes` with everything that a pool's counts depend on.
+    """
 
     def __init__(self) -> None:
         self.nodes: dict[str, Node] = {}
@@ -50,6 +53,7 @@ class State:
         self.occupancy = Occupancy()
         self.cursors = Cursors()
         self.openings = 0
+        self.changes = 0
         self._leases: dict[tuple[str, LeaseKey], Taker] = {}
         self._foreign: dict[str, tuple[ForeignUse, list[tuple[Claim, Taker]]]] = {}
         self._views: dict[tuple[str, Placement], PoolView] = {}
@@ -59,6 +63,7 @@ class State:
 
     def put(self, change: Change) -> None:
         """Set or take out a lease."""
+        self.changes += 1
         before = self.book.set(change)
         place = (change.pool, change.key)
         if change.lease is not None and before is not None and before.owner == change.lease.owner:
@@ -113,6 +118,7 @@ class State:
 
     def _redraw(self) -> None:
         """Every set of nodes anew, in place: takers and views hold these very sets."""
+        self.changes += 1
         for name, pool in self.pools.items():
             _replace(self.scopes.setdefault(name, set()), nodes_of(pool, self.nodes))
         for placement, names in self._eligible.items():
@@ -131,6 +137,7 @@ class State:
         if known is not None and known[0] == use:
             return
         self.forget_use(key)
+        self.changes += 1
         if use.claims:
             takers = [(claim, self._taker(use, claim)) for claim in use.claims]
             self._foreign[key] = (use, takers)
@@ -140,6 +147,7 @@ class State:
     def forget_use(self, key: str) -> frozenset[Claim]:
         """An object claims nothing any more; returns what it did."""
         use, takers = self._foreign.pop(key, (None, []))
+        self.changes += bool(takers)
         for claim, taker in takers:
             self.openings += self.occupancy.give_back(claim.protocol, claim.port, taker)
         return use.claims if use is not None else frozenset()

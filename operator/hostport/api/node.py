@@ -28,7 +28,7 @@ class Node:
         )
 
 
-# Put on and taken off by the node lifecycle controller or by `kubectl cordon`: they say when a node takes Pods, not which.
+# Put on and taken off by the node lifecycle controller or by `kubectl cordon`: they say when a node takes Pods.
 _PASSING = frozenset(
     f"node.kubernetes.io/{word}"
     for word in (

@@ -13,7 +13,7 @@ MOST_PINNED_NODES = 8
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """nodeName, nodeSelector, required node affinity and tolerations of a pod spec. The empty one excludes only taints."""
+    """nodeName, nodeSelector, required node affinity and tolerations. The empty one keeps off tainted nodes alone."""
 
     node_name: str = ""
     labels: tuple[Requirement, ...] = ()

@@ -20,14 +20,14 @@ class Claim(NamedTuple):
 
 
 class PortEntry(NamedTuple):
-    """One entry of `spec.containers[container].ports[index]`; `raw` is the entry itself, for the patch's tests.
+    """One entry of `spec.containers[container].ports[position]`; `raw` is the entry itself, for the patch's tests.
 
     `ref` is the PORT as the operator writes it: `container/name`, or `container/number/PROTO` for an unnamed one.
     `host_port` is 0 where there is none.
     """
 
     container: int
-    index: int
+    position: int
     container_name: str
     name: str
     number: int
@@ -37,12 +37,12 @@ class PortEntry(NamedTuple):
     raw: dict[str, Any]
 
     @classmethod
-    def parse(cls, container: int, index: int, container_name: str, raw: dict[str, Any]) -> PortEntry:
+    def parse(cls, container: int, position: int, container_name: str, raw: dict[str, Any]) -> PortEntry:
         """An entry as it stands in a manifest."""
         name, number = raw.get("name") or "", int(raw["containerPort"])
         protocol = Protocol(raw.get("protocol") or "TCP")
         ref = f"{container_name}/{name or f'{number}/{protocol}'}"
-        return cls(container, index, container_name, name, number, protocol, int(raw.get("hostPort") or 0), ref, raw)
+        return cls(container, position, container_name, name, number, protocol, int(raw.get("hostPort") or 0), ref, raw)
 
     def __hash__(self) -> int:
         return hash(self[:2])

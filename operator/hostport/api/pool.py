@@ -51,6 +51,8 @@ class Pool:
     default: bool = True
     terminating: bool = False
     held: bool = False
+    version: int = 0
+    conditions: tuple[dict[str, Any], ...] = ()
 
     @classmethod
     def parse(cls, raw: dict[str, Any]) -> Pool:
@@ -75,6 +77,8 @@ class Pool:
             default=spec.get("default", True),
             terminating="deletionTimestamp" in meta,
             held=FINALIZER in (meta.get("finalizers") or ()),
+            version=int(meta.get("resourceVersion") or 0),
+            conditions=tuple((raw.get("status") or {}).get("conditions") or ()),
         )
 
     def rule_for(self, node: Node) -> int:

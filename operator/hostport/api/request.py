@@ -130,9 +130,9 @@ def _refuse_twice(annotation: str, text: str, words: Iterable[str]) -> None:
 
 
 def _resolve(workload: Workload, annotation: str, text: str, word: str) -> PortEntry:
-    matches = {entry.ref: entry for entry in reversed(workload.entries) if _means(word, entry)}
+    matches: dict[str, PortEntry] = {e.ref: e for e in reversed(workload.entries) if _means(word, e)}
     if len(matches) == 1:
-        return next(iter(matches.values()))
+        return matches.popitem()[1]
     if matches:
         raise InvalidAnnotation(annotation, text, f'"{word}" could be {_either(sorted(matches))}')
     if any(_means(word, entry) for entry in workload.init_entries):

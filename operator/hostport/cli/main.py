@@ -1,0 +1,71 @@
+"""`hostport` and `kubectl hostport`."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="hostport",
+    help="Hands out hostPorts on Kubernetes: never the same one twice, and it can say who has yours.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+class LogFormat(StrEnum):
+    """How log lines are written."""
+
+    PLAIN = "plain"
+    JSON = "json"
+
+
+@app.callback()
+def hostport(
+    show_version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    """The command itself only knows its version."""
+    if show_version:
+        typer.echo(f"hostport {version('hostport-operator')}")
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    metrics_port: Annotated[int, typer.Option(min=0, max=65535, help="Where /metrics is served; 0 picks one.")] = 9095,
+    health_port: Annotated[int, typer.Option(min=0, max=65535, help="Where probes are served; 0 picks one.")] = 8081,
+    namespace: Annotated[str, typer.Option(help="Serve the workloads of this namespace alone.")] = "",
+    service_node_port_range: Annotated[
+        str, typer.Option(help="As kube-apiserver's flag of that name.")
+    ] = "30000-32767",
+    log_format: Annotated[LogFormat, typer.Option(help="For people or for machines.")] = LogFormat.PLAIN,
+) -> None:
+    """Run the operator against the cluster of $KUBECONFIG, ~/.kube/config, or the Pod this runs in."""
+    # Imported here: the other commands need neither kopf nor its sixty megabytes.
+    import uvloop
+
+    from hostport.api.errors import BadRange
+    from hostport.api.ports import parse_range
+    from hostport.cluster.errors import ApiError
+    from hostport.run.logs import configure
+    from hostport.run.main import Options, serve
+
+    try:
+        options = Options(metrics_port, health_port, namespace, parse_range(service_node_port_range))
+    except BadRange as error:
+        raise typer.BadParameter(str(error), param_hint="--service-node-port-range") from error
+    configure(log_format.value)
+    try:
+        uvloop.run(serve(options))
+    except (ApiError, OSError) as error:
+        typer.echo(f"hostport: {error}", err=True)
+        sys.exit(2)
+
+
+def main() -> None:
+    """The entry point of both commands."""
+    app()

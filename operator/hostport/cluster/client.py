@@ -1,0 +1,148 @@
+"""Raw JSON to and from the API server, over the connection that `kubernetes.aio` makes.
+
+Its typed models cost ten times as much as the JSON they wrap, so only its configuration, authentication and transport
+are used here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+import orjson
+from kubernetes.aio import config
+from kubernetes.aio.client import ApiClient, Configuration
+
+from hostport.cluster.errors import ApiError, Gone, Unreachable, error_for
+
+Json = dict[str, Any]
+
+_METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
+_TIMEOUT_SECONDS = 30.0
+# A watch is ended by the server first; silence for longer than its bookmarks' interval means that nobody is there.
+_WATCH_SECONDS = 290
+_SILENCE_SECONDS = 75.0
+
+MERGE = "application/merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
+
+
+class NoCluster(ApiError):
+    """Neither a kubeconfig nor a Pod's ServiceAccount was found."""
+
+    def __init__(self, why: str) -> None:
+        Exception.__init__(self, f"no cluster to talk to: {why}; set KUBECONFIG, or run in a Pod")
+        self.status, self.message, self.request = 0, why, ""
+
+
+class Api:
+    """Requests by path. Every method raises `ApiError`."""
+
+    def __init__(self, client: ApiClient) -> None:
+        self._client = client
+
+    @classmethod
+    async def connect(cls) -> Api:
+        """A connection to the cluster of $KUBECONFIG, ~/.kube/config, or the Pod this runs in."""
+        configuration = Configuration()
+        configuration.connection_pool_maxsize = 64
+        try:
+            await config.load_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        except (config.ConfigException, OSError) as error:
+            raise NoCluster(str(error)) from error
+        return cls(ApiClient(configuration))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()  # type: ignore[no-untyped-call]
+
+    async def get(self, path: str, **query: str) -> Json:
+        """GET an object or a list."""
+        return await self._call("GET", _with(path, query))
+
+    async def create(self, path: str, body: Json) -> Json:
+        """POST an object."""
+        return await self._call("POST", path, body)
+
+    async def delete(self, path: str) -> Json:
+        """DELETE an object."""
+        return await self._call("DELETE", path)
+
+    async def patch(self, path: str, body: Json | list[Json], kind: str = MERGE) -> Json:
+        """PATCH an object; only the metadata of the result comes back."""
+        return await self._call("PATCH", path, body, {"Content-Type": kind, "Accept": _METADATA_ONLY})
+
+    async def watch(self, path: str, version: str) -> AsyncIterator[tuple[str, Json]]:
+        """Changes after `version` as (type, object), until the server ends the watch; raises `Gone` if it can't."""
+        query = {
+            "watch": "1",
+            "resourceVersion": version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(_WATCH_SECONDS),
+        }
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_TIMEOUT_SECONDS, sock_read=_SILENCE_SECONDS)
+        response = await self._send("GET", _with(path, query), None, {}, timeout)
+        try:
+            await _raise_for(response, f"watch {path}")
+            async for line in response.content:
+                event = orjson.loads(line)
+                if event["type"] == "ERROR":
+                    raise _watch_error(event["object"], path)
+                yield event["type"], event["object"]
+        except (TimeoutError, aiohttp.ClientError, ValueError) as error:
+            raise Unreachable(0, _say(error), f"watch {path}") from error
+        finally:
+            response.close()
+
+    async def _call(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Json:
+        timeout = aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS)
+        response = await self._send(method, path, body, headers or {}, timeout)
+        try:
+            await _raise_for(response, f"{method} {path}")
+            return dict(orjson.loads(await response.read()))
+        except (TimeoutError, aiohttp.ClientError, ValueError) as error:
+            raise Unreachable(0, _say(error), f"{method} {path}") from error
+        finally:
+            response.release()
+
+    async def _send(
+        self, method: str, path: str, body: Any, headers: Mapping[str, str], limits: aiohttp.ClientTimeout
+    ) -> aiohttp.ClientResponse:
+        sent = {"Accept": "application/json", "User-Agent": "hostport-operator", **headers}
+        url = self._client.configuration.host + path
+        try:
+            await self._client.update_params_for_auth(sent, [], ["BearerToken"], path, method, body)
+            answer = await self._client.rest_client.request(  # type: ignore[no-untyped-call]
+                method, url, headers=sent, body=body, _request_timeout=limits
+            )
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            raise Unreachable(0, _say(error), f"{method} {path}") from error
+        raw: aiohttp.ClientResponse = answer.response
+        return raw
+
+
+def _with(path: str, query: Mapping[str, str]) -> str:
+    return f"{path}?{urlencode(query)}" if query else path
+
+
+async def _raise_for(response: aiohttp.ClientResponse, request: str) -> None:
+    if response.status < 400:
+        return
+    text = await response.text()
+    try:
+        message = str(orjson.loads(text)["message"])
+    except (ValueError, KeyError, TypeError):
+        message = text[:200] or response.reason or ""
+    raise error_for(response.status, message, request)
+
+
+def _watch_error(status: Json, path: str) -> ApiError:
+    code = int(status.get("code") or 500)
+    message = str(status.get("message") or "the watch ended with an error")
+    return Gone(410, message, f"watch {path}") if code == 410 else error_for(code, message, f"watch {path}")
+
+
+def _say(error: BaseException) -> str:
+    return str(error) or type(error).__name__

@@ -1,0 +1,70 @@
+"""Who else is on a port: Pods, Services and hand-written templates, reduced to what they claim."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hostport.allocation.state import ForeignUse
+from hostport.api.placement import Placement
+from hostport.api.podspec import Claim, claims
+from hostport.api.ports import Protocol
+from hostport.api.workload import Workload
+
+Json = dict[str, Any]
+
+_DONE = ("Succeeded", "Failed")
+
+
+def pod_use(pod: Json) -> ForeignUse | None:
+    """What a Pod claims; None for one that holds nothing: no hostPort, or it has run to its end."""
+    spec, meta = pod["spec"], pod["metadata"]
+    if (pod.get("status") or {}).get("phase") in _DONE:
+        return None
+    taken = claims(spec)
+    if not taken:
+        return None
+    node = spec.get("nodeName")
+    where = frozenset((node,)) if node else Placement.parse(spec)
+    return ForeignUse(pod_owner(pod), f"Pod {meta['namespace']}/{meta['name']}", taken, where)
+
+
+def pod_owner(pod: Json) -> str:
+    """The workload a Pod belongs to as Kind/namespace/name, or the Pod itself.
+
+    A ReplicaSet of a Deployment is named `<deployment>-<pod-template-hash>` and its Pods carry that hash as a label
+    (pkg/controller/deployment/sync.go), a Job of a CronJob `<cronjob>-<minutes>` (pkg/controller/cronjob/utils.go).
+    """
+    meta = pod["metadata"]
+    namespace = meta["namespace"]
+    owner = next((o for o in meta.get("ownerReferences") or () if o.get("controller")), None)
+    if owner is None:
+        return f"Pod/{namespace}/{meta['name']}"
+    kind, name = owner["kind"], owner["name"]
+    template_hash = (meta.get("labels") or {}).get("pod-template-hash")
+    if kind == "ReplicaSet" and template_hash and name.endswith(f"-{template_hash}"):
+        return f"Deployment/{namespace}/{name[: -len(template_hash) - 1]}"
+    stem, _, minutes = name.rpartition("-")
+    if kind == "Job" and stem and minutes.isdigit() and len(minutes) >= 8:
+        return f"CronJob/{namespace}/{stem}"
+    return f"{kind}/{namespace}/{name}"
+
+
+def service_use(service: Json) -> ForeignUse | None:
+    """The nodePorts of a Service, which kube-proxy opens on every node; None where it has none."""
+    spec, meta = service["spec"], service["metadata"]
+    taken = {
+        Claim(Protocol(port.get("protocol") or "TCP"), int(port["nodePort"]))
+        for port in spec.get("ports") or ()
+        if port.get("nodePort")
+    }
+    if spec.get("healthCheckNodePort"):
+        taken.add(Claim(Protocol.TCP, int(spec["healthCheckNodePort"])))
+    name = f"{meta['namespace']}/{meta['name']}"
+    return ForeignUse(f"Service/{name}", f"Service {name} (nodePort)", frozenset(taken)) if taken else None
+
+
+def template_use(workload: Workload) -> ForeignUse | None:
+    """What a workload's template claims on every node where its Pods may run, scheduled yet or not."""
+    if not workload.claims:
+        return None
+    return ForeignUse(workload.key, f"{workload.key} (template)", workload.claims, workload.placement)

@@ -1,0 +1,36 @@
+"""Where the API server keeps what we ask for."""
+
+from __future__ import annotations
+
+from hostport.api.names import API_VERSION
+from hostport.api.workload import KINDS
+
+PODS = "/api/v1/pods"
+NODES = "/api/v1/nodes"
+SERVICES = "/api/v1/services"
+NAMESPACES = "/api/v1/namespaces"
+POOLS = f"/apis/{API_VERSION}/hostportpools"
+BLOCKS = f"/apis/{API_VERSION}/hostportblocks"
+
+
+def workloads(kind: str, namespace: str = "") -> str:
+    """The collection of a kind of workload, of one namespace or all."""
+    known = KINDS[kind]
+    inside = f"/namespaces/{namespace}" if namespace else ""
+    return f"/apis/{known.group}/{known.version}{inside}/{known.plural}"
+
+
+def workload(key: str) -> str:
+    """The object of a workload's key, Kind/namespace/name."""
+    kind, namespace, name = key.split("/", 2)
+    return f"{workloads(kind, namespace)}/{name}"
+
+
+def pods(namespace: str) -> str:
+    """The Pods of a namespace."""
+    return f"/api/v1/namespaces/{namespace}/pods"
+
+
+def events(namespace: str) -> str:
+    """The events of a namespace."""
+    return f"/apis/events.k8s.io/v1/namespaces/{namespace}/events"

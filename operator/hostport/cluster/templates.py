@@ -1,0 +1,79 @@
+"""What is written into a workload: a JSON patch that holds only if the template is still the one that was planned for.
+
+Never server-side apply: it would co-own the port entry, so that a port the user drops or renames stays behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+from hostport.allocation.plan import Plan
+from hostport.api import names
+from hostport.api.podspec import PortEntry
+from hostport.api.workload import KINDS, Workload
+from hostport.cluster import paths
+from hostport.cluster.client import JSON_PATCH, Api
+
+Operation = dict[str, Any]
+
+
+async def write(api: Api, plan: Plan) -> int:
+    """Write a plan's numbers; returns the workload's generation after it.
+
+    Raises `Invalid` where the object is no longer the one that was planned for, besides what `Api` raises.
+    """
+    done = await api.patch(paths.workload(plan.workload.key), operations(plan), JSON_PATCH)
+    return int(done["metadata"].get("generation", 0))
+
+
+def operations(plan: Plan) -> list[Operation]:
+    """The patch. The generation stands for the whole template; status updates, which are many, do not move it."""
+    workload = plan.workload
+    return [
+        _test("/metadata/uid", workload.uid),
+        _test("/metadata/generation", workload.generation),
+        *_asked(workload),
+        *(step for entry, port, ip in plan.ports for step in _port(workload, entry, port, ip)),
+        *_assigned(plan),
+    ]
+
+
+def _asked(workload: Workload) -> Iterator[Operation]:
+    if names.AUTO in workload.annotations:
+        yield _test(_annotation(names.AUTO), workload.annotations[names.AUTO])
+
+
+def _port(workload: Workload, entry: PortEntry, port: int, ip: str) -> Iterator[Operation]:
+    template = "/".join(KINDS[workload.kind].template)
+    container = f"/{template}/spec/containers/{entry.container}"
+    place = f"{container}/ports/{entry.position}"
+    yield _test(f"{container}/name", entry.container_name)
+    yield _test(place, entry.raw)
+    if port:
+        yield {"op": "add", "path": f"{place}/hostPort", "value": port}
+        if ip:
+            yield {"op": "add", "path": f"{place}/hostIP", "value": ip}
+    else:
+        yield {"op": "remove", "path": f"{place}/hostPort"}
+        if ip and entry.raw.get("hostIP"):
+            yield {"op": "remove", "path": f"{place}/hostIP"}
+
+
+def _assigned(plan: Plan) -> Iterator[Operation]:
+    path = _annotation(names.ASSIGNED)
+    if plan.assigned:
+        value = orjson.dumps(plan.assigned, option=orjson.OPT_SORT_KEYS).decode()
+        yield {"op": "add", "path": path, "value": value}
+    elif names.ASSIGNED in plan.workload.annotations:
+        yield {"op": "remove", "path": path}
+
+
+def _test(path: str, value: object) -> Operation:
+    return {"op": "test", "path": path, "value": value}
+
+
+def _annotation(name: str) -> str:
+    return "/metadata/annotations/" + name.replace("/", "~1")

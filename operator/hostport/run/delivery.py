@@ -1,0 +1,140 @@
+"""Patches on their way to workloads, and live looks at those that seem gone."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from hostport.allocation.plan import Plan
+from hostport.api.workload import KINDS, Kind, Workload
+from hostport.cluster import paths, templates
+from hostport.cluster.client import Json
+from hostport.cluster.errors import ApiError, Conflict, Forbidden, Invalid, NotFound
+from hostport.run import clock
+from hostport.run.office import Office
+
+logger = logging.getLogger(__name__)
+
+_AT_ONCE = 32
+_FIRST_PAUSE_SECONDS = 0.2
+_LONGEST_PAUSE_SECONDS = 60.0
+
+
+class Delivery:
+    """Writes templates, at most 32 at once. `again` is called for a workload that must be planned anew,
+    `gone` and `found` with what a live look has shown.
+    """
+
+    def __init__(
+        self,
+        office: Office,
+        *,
+        again: Callable[[str], None],
+        gone: Callable[[str], None],
+        found: Callable[[Kind, Json], None],
+    ) -> None:
+        self._office = office
+        self._again = again
+        self._gone = gone
+        self._found = found
+        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._touched: set[str] = set()
+        self._generation: dict[str, int] = {}
+        self._pauses: dict[str, float] = {}
+
+    def expects(self, workload: Workload) -> bool:
+        """Whether a patch of the workload is under way, or its outcome has not been seen yet: no use planning now."""
+        if workload.key in self._under_way:
+            self._touched.add(workload.key)
+            return True
+        if workload.generation < self._generation.get(workload.key, 0):
+            return True
+        self._generation.pop(workload.key, None)
+        return False
+
+    def send(self, plan: Plan, since: float) -> None:
+        """Write a plan whose leases stand. `since`: when the workload was first seen to need it."""
+        self._start(plan.workload.key, self._write(plan, since))
+
+    def confirm_gone(self, key: str) -> None:
+        """Ask the API server itself whether a workload is gone before anything of it is given back."""
+        if key not in self._under_way:
+            self._start(key, self._confirm(key))
+
+    async def drain(self) -> None:
+        """Wait for everything under way."""
+        await asyncio.gather(*self._under_way.values(), return_exceptions=True)
+
+    def _start(self, key: str, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name=f"deliver {key}")
+        self._under_way[key] = task
+        task.add_done_callback(lambda _: self._done(key))
+
+    def _done(self, key: str) -> None:
+        del self._under_way[key]
+        if key in self._touched:
+            self._touched.discard(key)
+            self._again(key)
+
+    async def _write(self, plan: Plan, since: float) -> None:
+        key = plan.workload.key
+        try:
+            async with self._slots:
+                self._generation[key] = await templates.write(self._office.api, plan)
+        except NotFound:
+            return
+        except (Invalid, Conflict) as error:
+            # The object has moved on since it was planned for; what it is now is on its way to us.
+            logger.debug("%s is not what was planned for: %s", key, error)
+            await self._pause(key)
+        except ApiError as error:
+            logger.warning("%s not patched: %s", key, error, extra={"workload": key})
+            await self._pause(key, at_least=5.0 if isinstance(error, Forbidden) else 0.0)
+        else:
+            self._pauses.pop(key, None)
+            self._told(plan, since)
+
+    async def _confirm(self, key: str) -> None:
+        try:
+            async with self._slots:
+                raw = await self._office.api.get(paths.workload(key))
+        except NotFound:
+            self._gone(key)
+        except ApiError as error:
+            logger.warning("can't tell whether %s is gone: %s", key, error, extra={"workload": key})
+            await self._pause(key)
+        else:
+            self._found(KINDS[key.partition("/")[0]], raw)
+
+    async def _pause(self, key: str, at_least: float = 0.0) -> None:
+        pause = max(at_least, min(_LONGEST_PAUSE_SECONDS, self._pauses.get(key, _FIRST_PAUSE_SECONDS / 2) * 2))
+        self._pauses[key] = pause
+        self._touched.add(key)
+        await asyncio.sleep(pause)
+
+    def _told(self, plan: Plan, since: float) -> None:
+        workload, metrics = plan.workload, self._office.metrics
+        metrics.allocation_seconds.observe(clock.monotonic() - since)
+        given = {entry.ref: port for entry, port, _ in plan.ports if port}
+        taken = [f"{entry.ref}={entry.host_port}" for entry, port, _ in plan.ports if not port]
+        for change in plan.changes:
+            if change.lease is not None and change.lease.port in plan.granted and change.lease.state == "active":
+                metrics.allocations.labels(change.pool, "granted").inc()
+        if given:
+            self._say(
+                workload, "PortsAssigned", ", ".join(f"{ref} → hostPort {port}" for ref, port in given.items()), plan
+            )
+        if taken or plan.released:
+            self._say(workload, "PortsReleased", ", ".join(taken or plan.released), plan)
+
+    def _say(self, workload: Workload, reason: str, text: str, plan: Plan) -> None:
+        self._office.tell(workload, reason, text)
+        fields = {"workload": workload.key, "reason": reason, "pool": _pools(plan), "port": text}
+        logger.info("%s %s: %s", workload.key, reason, text, extra=fields)
+
+
+def _pools(plan: Plan) -> str:
+    return ",".join(sorted({change.pool for change in plan.changes}))

@@ -1,0 +1,179 @@
+"""The desk: dirty keys in; plan, commit, patch, tell.
+
+One round at a time: all that is dirty is planned against one state and committed together, so that the first who comes
+does not wait for company and the rest share the next write. Templates are patched side by side, while the next round
+is already at work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+
+from hostport.allocation.plan import Plan
+from hostport.api.errors import InvalidAnnotation
+from hostport.api.workload import Kind, Workload
+from hostport.cluster.client import Json
+from hostport.cluster.foreign import template_use
+from hostport.ledger.book import Change
+from hostport.run import clock
+from hostport.run.delivery import Delivery
+from hostport.run.office import Office
+from hostport.run.waiting import Waiting
+
+logger = logging.getLogger(__name__)
+
+# Under load a round begins at most this often: a write to a block costs the same for one lease as for fifty.
+ROUND_SECONDS = 0.1
+_RETRY_SECONDS = 1.0
+
+
+class Desk:
+    """Decides for every workload that is touched."""
+
+    def __init__(self, office: Office) -> None:
+        self._office = office
+        self._dirty: dict[str, float] = {}
+        self._steps: list[tuple[Change, object]] = []
+        self._wake = asyncio.Event()
+        self._gone: set[str] = set()
+        self._waiting = Waiting(office)
+        self._delivery = Delivery(office, again=self.touch, gone=self._confirmed_gone, found=self.see)
+
+    # What happens
+
+    def see(self, kind: Kind, raw: Json) -> None:
+        """A workload as it is now; what is older than what is known is passed over."""
+        workload = Workload.parse(kind, raw)
+        known = self._office.workloads.get(workload.key)
+        if known is not None and known.version >= workload.version:
+            return
+        self._note_template(workload)
+        if workload.annotations or self._office.state.book.of_owner(workload.key):
+            self._office.workloads[workload.key] = workload
+            if known is None or _essence(known) != _essence(workload):
+                self.touch(workload.key)
+        elif known is not None:
+            self.gone(workload.key)
+
+    def gone(self, key: str) -> None:
+        """A workload is said to be gone."""
+        self._office.workloads.pop(key, None)
+        self._office.state.forget_use(key)
+        self.touch(key)
+
+    def _note_template(self, workload: Workload) -> None:
+        use = template_use(workload)
+        if use is None:
+            self._office.state.forget_use(workload.key)
+        else:
+            self._office.state.see_use(workload.key, use)
+
+    def touch(self, key: str) -> None:
+        """Something about a workload, or about what it holds, is new."""
+        self._dirty.setdefault(key, clock.monotonic())
+        self._wake.set()
+
+    def step(self, change: Change) -> None:
+        """A lease is to go on to its next state, if it is still as it is now."""
+        self._steps.append((change, self._office.state.book.get(change.pool, change.key)))
+        self._wake.set()
+
+    def retry_waiting(self) -> None:
+        """Something has become free, or a pool or node is other than it was: look again at those who wait."""
+        for key in self._waiting.due():
+            self.touch(key)
+
+    def _confirmed_gone(self, key: str) -> None:
+        self._gone.add(key)
+        self.touch(key)
+
+    # The loop
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while True:
+            await self._wake.wait()
+            began = clock.monotonic()
+            if await self._office.ledger.clear_doubts():
+                await self._round()
+            else:
+                await asyncio.sleep(_RETRY_SECONDS)
+            await asyncio.sleep(max(0.0, ROUND_SECONDS - (clock.monotonic() - began)))
+
+    async def drain(self) -> None:
+        """Finish the patches that are under way."""
+        await self._delivery.drain()
+
+    async def _round(self) -> None:
+        keys, self._dirty = self._dirty, {}
+        self._wake.clear()
+        now = clock.now()
+        changes = self._take_steps()
+        plans: list[tuple[Plan, float]] = []
+        for key, since in keys.items():
+            workload = self._office.workloads.get(key)
+            if workload is None:
+                changes += self._plan_gone(key, now)
+            elif not self._delivery.expects(workload):
+                plan = self._plan(workload, now)
+                if plan is not None:
+                    changes += plan.changes
+                    plans.append((plan, since))
+        failed = await self._office.ledger.commit(changes) if changes else set()
+        self._count_released(changes, failed)
+        for plan, since in plans:
+            self._finish(plan, since, failed)
+        for key in failed:
+            self.touch(key)
+
+    def _plan(self, workload: Workload, now: str) -> Plan | None:
+        try:
+            return self._office.planner.plan(workload, now)
+        except Exception:  # one workload that nobody thought of must not keep all others waiting
+            logger.exception("no plan for %s: please report this", workload.key, extra={"workload": workload.key})
+            return None
+
+    def _take_steps(self) -> list[Change]:
+        steps, self._steps = self._steps, []
+        book, put = self._office.state.book, self._office.state.put
+        valid = [change for change, before in steps if book.get(change.pool, change.key) == before]
+        for change in valid:
+            put(change)
+        return valid
+
+    def _plan_gone(self, key: str, now: str) -> list[Change]:
+        if not self._office.state.book.of_owner(key):
+            self._gone.discard(key)
+            self._waiting.forget(key)
+            return []
+        if key not in self._gone:
+            self._delivery.confirm_gone(key)
+            return []
+        self._gone.discard(key)
+        return self._office.planner.plan_gone(key, now)
+
+    def _finish(self, plan: Plan, since: float, failed: set[str]) -> None:
+        workload = plan.workload
+        if workload.key in failed:
+            return
+        if plan.refusal is not None:
+            # Only the annotation itself can mend an invalid one, so nothing else needs to wake it.
+            self._waiting.add(workload, plan.refusal, wakes=not isinstance(plan.refusal, InvalidAnnotation))
+            return
+        self._waiting.forget(workload.key)
+        for text in plan.conflicts:
+            self._office.tell(workload, "PortConflict", text, warning=True)
+        if plan.patches_template:
+            self._delivery.send(plan, since)
+
+    def _count_released(self, changes: Iterable[Change], failed: set[str]) -> None:
+        for change in changes:
+            if change.lease is not None and change.lease.released and change.lease.owner not in failed:
+                self._office.metrics.releases.labels(change.pool).inc()
+
+
+def _essence(workload: Workload) -> tuple[object, ...]:
+    """What a plan depends on; all else is status."""
+    return workload.uid, workload.generation, workload.annotations, workload.deleting

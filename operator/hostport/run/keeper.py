@@ -1,0 +1,90 @@
+"""The keeper: once a second, leases on their way out take their next step, and pools say how they stand."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from hostport.allocation.settle import next_steps
+from hostport.cluster import paths
+from hostport.cluster.errors import ApiError
+from hostport.cluster.foreign import pod_use
+from hostport.cluster.reader import pages
+from hostport.ledger.book import Change, Place
+from hostport.run import clock
+from hostport.run.desk import Desk
+from hostport.run.office import Office
+from hostport.run.statuses import Statuses
+
+logger = logging.getLogger(__name__)
+
+TICK_SECONDS = 1.0
+
+
+class Keeper:
+    """Looks around once a second; between changes it finds nothing to do."""
+
+    def __init__(self, office: Office, desk: Desk) -> None:
+        self._office = office
+        self._desk = desk
+        self._statuses = Statuses(office)
+        self._resting_since: dict[Place, float] = {}
+        self._openings = -1
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            try:
+                await self.look()
+            except ApiError as error:
+                logger.warning("%s; looking again in %.0f s", error, TICK_SECONDS)
+            await asyncio.sleep(TICK_SECONDS)
+
+    async def look(self) -> None:
+        """One look."""
+        state = self._office.state
+        self._count_rest()
+        for change in await self._confirmed(next_steps(state, self._rested, clock.now())):
+            self._desk.step(change)
+        if self._openings != state.openings:
+            self._openings = state.openings
+            self._desk.retry_waiting()
+        await self._statuses.write()
+        await self._let_go()
+
+    def _count_rest(self) -> None:
+        """Cooldowns are counted here from when this process first saw them: longer is fine, shorter never."""
+        leaving = self._office.state.book.leaving
+        resting = {place for place, lease in leaving.items() if lease.released}
+        self._resting_since = {place: self._resting_since.get(place, clock.monotonic()) for place in resting}
+
+    def _rested(self, place: Place) -> bool:
+        pool = self._office.state.pools.get(place[0])
+        since = self._resting_since.get(place)
+        if pool is None or since is None:
+            return False
+        return pool.terminating or clock.monotonic() - since >= pool.cooldown
+
+    async def _confirmed(self, steps: list[Change]) -> list[Change]:
+        """The steps that a live look bears out: our watch of the Pods may be behind when a number is given back."""
+        book = self._office.state.book
+        before = {(c.pool, c.key): book.get(c.pool, c.key) for c in steps}
+        leaving = {lease.namespace for lease in before.values() if lease is not None and not lease.released}
+        for namespace in leaving:
+            await pages(self._office.api, paths.pods(namespace), self._see_pod)
+        scarce = {(c.pool, c.key) for c in next_steps(self._office.state, self._rested, clock.now())}
+        return [c for c in steps if (c.pool, c.key) in scarce]
+
+    def _see_pod(self, pod: dict[str, object]) -> None:
+        use = pod_use(pod)
+        if use is not None:
+            self._office.state.see_use(use.by, use)
+
+    async def _let_go(self) -> None:
+        """A pool that is being deleted goes when its last lease has gone, its blocks first."""
+        for name, pool in list(self._office.state.pools.items()):
+            if pool.terminating and pool.held and not self._office.state.book.of_pool(name):
+                for block in self._office.ledger.blocks(name):
+                    if not block.home:
+                        await self._office.store.remove(block)
+                await self._office.store.release(name)

@@ -1,0 +1,177 @@
+"""The operator's life: connect, adopt, then grant; and an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from hostport.api.workload import DEPLOYMENT
+from hostport.cluster import paths
+from hostport.cluster.client import Api
+from hostport.cluster.errors import NotFound
+from hostport.cluster.reader import Mirror, Sink, read_into
+from hostport.run import health, sinks, watching
+from hostport.run.desk import Desk
+from hostport.run.keeper import Keeper
+from hostport.run.office import Office
+from hostport.run.pools import Pools
+from hostport.run.workloads import Listed, Workloads
+
+logger = logging.getLogger(__name__)
+
+SERVED = (DEPLOYMENT,)
+_RELIST_SECONDS = 300.0
+_GRACE_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line decides. Ports 0 are picked free."""
+
+    metrics_port: int = 9095
+    health_port: int = 8081
+    namespace: str = ""
+    node_port_range: tuple[int, int] = (30000, 32767)
+
+
+class Operator:
+    """Everything that runs, and what is wrong with it."""
+
+    def __init__(self, office: Office) -> None:
+        self._office = office
+        self._desk = Desk(office)
+        self._pools = Pools(office, self._desk)
+        self._lists: list[tuple[str, Sink]] = [
+            (paths.POOLS, self._pools),
+            *((paths.workloads(kind.name), Listed(office, self._desk, kind)) for kind in SERVED),
+        ]
+        self._mirrors = [
+            Mirror(office.api, paths.NODES, sinks.Nodes(office)),
+            Mirror(office.api, paths.NAMESPACES, sinks.Namespaces(office)),
+            Mirror(office.api, paths.SERVICES, sinks.Services(office)),
+            Mirror(office.api, paths.PODS, sinks.Pods(office)),
+            Mirror(office.api, paths.BLOCKS, sinks.Blocks(office, self._desk)),
+        ]
+        self._adopted = False
+        self._broken = ""
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run until `stop` is set or a part dies; raises what it died of."""
+        tasks = [self._start(mirror.run(), "mirror") for mirror in self._mirrors]
+        tasks.append(self._start(self._office.teller.run(), "teller"))
+        stopping = self._start(stop.wait(), "stop")
+        try:
+            work = self._start(self._work(stop), "work")
+            await asyncio.wait([work, stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+            for task in (work, *tasks):
+                if task.done() and not task.cancelled():
+                    self._broken = f"{task.get_name()} has ended"
+                    task.result()
+            stop.set()
+            await asyncio.wait([work], timeout=_GRACE_SECONDS)
+            await asyncio.wait_for(self._finish(), _GRACE_SECONDS)
+        finally:
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                task.cancel()
+
+    async def _work(self, stop: asyncio.Event) -> None:
+        await self._adopt()
+        parts = [
+            self._start(self._desk.run(), "desk"),
+            self._start(Keeper(self._office, self._desk).run(), "keeper"),
+            self._start(self._relist(), "relist"),
+        ]
+        watch = self._start(watching.run(watching.registry(self._watched(), self._pools, SERVED), stop), "kopf")
+        self._adopted = True
+        logger.info("adopted: %s", self._inventory())
+        done, _ = await asyncio.wait([watch, *parts], return_when=asyncio.FIRST_COMPLETED)
+        for part in parts:
+            part.cancel()
+        for task in done:
+            task.result()
+
+    async def _adopt(self) -> None:
+        """Take in all there is before anything is granted: better late than twice."""
+        await asyncio.gather(*(mirror.listed.wait() for mirror in self._mirrors[:2]))
+        for path, sink in self._lists:
+            await read_into(self._office.api, path, sink)
+        await asyncio.gather(*(mirror.listed.wait() for mirror in self._mirrors))
+        for owner in self._office.state.book.owners():
+            self._desk.touch(owner)
+
+    async def _relist(self) -> None:
+        """Kopf reports no deletion that its watch has missed; a list does."""
+        while True:
+            await asyncio.sleep(_RELIST_SECONDS)
+            for path, sink in self._lists:
+                await read_into(self._office.api, path, sink)
+
+    async def _finish(self) -> None:
+        await self._desk.drain()
+        await self._office.teller.drain()
+
+    def _watched(self) -> Workloads:
+        return Workloads(self._office, self._desk)
+
+    def _inventory(self) -> str:
+        state = self._office.state
+        leases = sum(len(state.book.of_pool(name)) for name in state.pools)
+        workloads = len(self._office.workloads)
+        return f"{len(state.pools)} pools, {leases} leases, {len(state.nodes)} nodes, {workloads} workloads"
+
+    @staticmethod
+    def _start(work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
+        return asyncio.create_task(work, name=name)
+
+    def alive(self) -> str:
+        """What is broken, or the empty string."""
+        return self._broken
+
+    def ready(self) -> str:
+        """What is still to be done before numbers can be had, or the empty string."""
+        return self._broken or ("" if self._adopted else "not everything has been listed yet")
+
+
+async def serve(options: Options) -> None:
+    """Run the operator until SIGTERM or SIGINT; raises `ApiError` where there is no cluster or no CRD."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    api = await Api.connect()
+    try:
+        await _check_installed(api)
+        office = Office.open(api, os.environ.get("POD_NAME") or socket.gethostname())
+        operator = Operator(office)
+        servers = [
+            await health.serve_metrics(office.metrics.registry, options.metrics_port),
+            await health.serve_health(operator.alive, operator.ready, options.health_port),
+        ]
+        metrics_port, health_port = (health.port_of(server) for server in servers)
+        logger.info("serving /metrics on port %d, /healthz and /readyz on port %d", metrics_port, health_port)
+        await operator.run(stop)
+        for server in servers:
+            await server.cleanup()
+    finally:
+        await api.close()
+
+
+async def _check_installed(api: Api) -> None:
+    try:
+        await api.get(paths.POOLS, limit="1")
+        await api.get(paths.BLOCKS, limit="1")
+    except NotFound as error:
+        raise NotInstalled(error.message, error.request) from error
+
+
+class NotInstalled(NotFound):
+    """The cluster does not know our resources."""
+
+    def __init__(self, message: str, request: str) -> None:
+        super().__init__(404, message, request)
+        self.args = ("HostPortPool is not installed in this cluster: kubectl apply -f crds/",)

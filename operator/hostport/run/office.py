@@ -1,0 +1,51 @@
+"""What the parts of the operator share: the state, the ledger, and the ways to read, write and tell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from random import SystemRandom
+
+from hostport.allocation.plan import Planner
+from hostport.allocation.state import State
+from hostport.api.names import API_VERSION
+from hostport.api.workload import KINDS, Workload
+from hostport.cluster.blocks import KubernetesBlocks
+from hostport.cluster.client import Api
+from hostport.cluster.events import Note, Teller
+from hostport.ledger.ledger import Ledger
+from hostport.run.metrics import Metrics
+
+
+@dataclass
+class Office:
+    """One per process. `workloads` are those that ask for numbers or have some."""
+
+    api: Api
+    teller: Teller
+    metrics: Metrics
+    store: KubernetesBlocks
+    state: State
+    ledger: Ledger
+    planner: Planner
+    workloads: dict[str, Workload] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, api: Api, instance: str) -> Office:
+        """An office at a cluster; nothing is read yet."""
+        metrics, state, store = Metrics(), State(), KubernetesBlocks(api)
+        teller = Teller(api, instance, metrics.events_dropped.inc)
+        ledger = Ledger(store, state.book, state.put, metrics.committed)
+        return cls(api, teller, metrics, store, state, ledger, Planner(state, SystemRandom()))
+
+    def tell(self, workload: Workload, reason: str, text: str, *, warning: bool = False) -> None:
+        """An event on a workload."""
+        kind = KINDS[workload.kind]
+        version = f"{kind.group}/{kind.version}"
+        self.teller.tell(
+            Note(version, kind.name, workload.namespace, workload.name, workload.uid, reason, text, warning=warning)
+        )
+
+    def tell_pool(self, name: str, reason: str, text: str, *, warning: bool = False) -> None:
+        """An event on a pool."""
+        uid = self.state.pools[name].uid
+        self.teller.tell(Note(API_VERSION, "HostPortPool", "", name, uid, reason, text, warning=warning))

@@ -1,0 +1,70 @@
+"""Pools as kopf and our own lists show them: their spec to the state, the leases in their status to the ledger."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from hostport.api.errors import BadRange
+from hostport.api.pool import Pool
+from hostport.cluster.blocks import home_span, stored
+from hostport.cluster.client import Json
+from hostport.run.desk import Desk
+from hostport.run.office import Office
+
+logger = logging.getLogger(__name__)
+
+
+class Pools:
+    """Takes pools in; a sink for lists as well."""
+
+    def __init__(self, office: Office, desk: Desk) -> None:
+        self._office = office
+        self._desk = desk
+
+    def event(self, what: str | None, raw: Json) -> None:
+        """One event of a watch."""
+        if what == "DELETED":
+            self.gone(self.key(raw))
+        else:
+            self.seen(raw)
+
+    def key(self, raw: Json) -> str:
+        """The pool's name."""
+        return str(raw["metadata"]["name"])
+
+    def seen(self, raw: Json) -> str:
+        """Take in a pool."""
+        name, known = self.key(raw), self._office.state.pools.get(self.key(raw))
+        try:
+            pool = Pool.parse(raw)
+        except (BadRange, ValueError) as error:
+            logger.error("pool %s can't be read and serves nothing new: %s", name, error, extra={"pool": name})  # noqa: TRY400
+            return name
+        if known is not None and known.uid != pool.uid:
+            self.gone(name)
+        elif known is not None and known.version > pool.version:
+            return name
+        self._office.state.see_pool(pool)
+        if pool.held:
+            self._office.ledger.holds(name)
+        self._take_leases(name, raw)
+        return name
+
+    def _take_leases(self, name: str, raw: Json) -> None:
+        span = home_span(raw)
+        if span is not None:
+            for owner in self._office.ledger.saw(name, span, home=True, stored=stored(raw)):
+                self._desk.touch(owner)
+
+    def gone(self, key: str) -> None:
+        """A pool is no more: with its finalizer gone it has no leases, unless somebody tore it away by force."""
+        owners = {lease.owner for lease in self._office.state.book.of_pool(key).values()}
+        self._office.state.forget_pool(key)
+        self._office.ledger.forget(key)
+        for owner in owners:
+            self._desk.touch(owner)
+
+    def known(self) -> Iterable[str]:
+        """All pools."""
+        return tuple(self._office.state.pools)

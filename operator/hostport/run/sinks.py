@@ -1,0 +1,137 @@
+"""Where mirrored objects go: into the state, and the keys they concern to the desk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from hostport.allocation.state import ForeignUse
+from hostport.api.node import Node
+from hostport.cluster.blocks import block_place, stored
+from hostport.cluster.client import Json
+from hostport.cluster.foreign import pod_use, service_use
+from hostport.run.desk import Desk
+from hostport.run.office import Office
+
+
+class Nodes:
+    """Nodes: which there are, their labels and taints."""
+
+    def __init__(self, office: Office) -> None:
+        self._state = office.state
+
+    def key(self, raw: Json) -> str:
+        """The node's name."""
+        return str(raw["metadata"]["name"])
+
+    def seen(self, raw: Json) -> str:
+        """Note a node."""
+        node = Node.parse(raw)
+        self._state.see_nodes((node,))
+        return node.name
+
+    def gone(self, key: str) -> None:
+        """Forget a node."""
+        self._state.forget_node(key)
+
+    def known(self) -> Iterable[str]:
+        """All nodes."""
+        return self._state.nodes
+
+
+class Namespaces:
+    """Namespaces: their labels, for a pool's namespaceSelector."""
+
+    def __init__(self, office: Office) -> None:
+        self._state = office.state
+
+    def key(self, raw: Json) -> str:
+        """The namespace's name."""
+        return str(raw["metadata"]["name"])
+
+    def seen(self, raw: Json) -> str:
+        """Note a namespace's labels."""
+        name, labels = self.key(raw), dict(raw["metadata"].get("labels") or {})
+        if self._state.namespaces.get(name) != labels:
+            self._state.namespaces[name] = labels
+            self._state.openings += 1
+        return name
+
+    def gone(self, key: str) -> None:
+        """Forget a namespace."""
+        self._state.namespaces.pop(key, None)
+
+    def known(self) -> Iterable[str]:
+        """All namespaces."""
+        return self._state.namespaces
+
+
+class Pods:
+    """Pods that occupy ports; of all others nothing is kept."""
+
+    prefix = "Pod "
+
+    def __init__(self, office: Office) -> None:
+        self._state = office.state
+
+    def key(self, raw: Json) -> str:
+        """The Pod as it is named for people, which is as good a key as any."""
+        return f"{self.prefix}{raw['metadata']['namespace']}/{raw['metadata']['name']}"
+
+    def seen(self, raw: Json) -> str | None:
+        """Note what a Pod claims, or that it claims nothing any more."""
+        key, use = self.key(raw), self._use(raw)
+        if use is None:
+            self._state.forget_use(key)
+            return None
+        self._state.see_use(key, use)
+        return key
+
+    def gone(self, key: str) -> None:
+        """Forget a Pod."""
+        self._state.forget_use(key)
+
+    def known(self) -> Iterable[str]:
+        """The Pods that claim something."""
+        return (key for key in self._state.uses() if key.startswith(self.prefix))
+
+    def _use(self, raw: Json) -> ForeignUse | None:
+        return pod_use(raw)
+
+
+class Services(Pods):
+    """Services with nodePorts."""
+
+    prefix = "Service "
+
+    def _use(self, raw: Json) -> ForeignUse | None:
+        return service_use(raw)
+
+
+class Blocks:
+    """HostPortBlocks: what others have written into the ledger."""
+
+    def __init__(self, office: Office, desk: Desk) -> None:
+        self._ledger = office.ledger
+        self._desk = desk
+        self._seen: dict[str, Json] = {}
+
+    def key(self, raw: Json) -> str:
+        """The block's name."""
+        return str(raw["metadata"]["name"])
+
+    def seen(self, raw: Json) -> str:
+        """Take in a block."""
+        pool, span = block_place(raw)
+        self._seen[self.key(raw)] = {"spec": raw["spec"]}
+        for owner in self._ledger.saw(pool, span, home=False, stored=stored(raw)):
+            self._desk.touch(owner)
+        return self.key(raw)
+
+    def gone(self, key: str) -> None:
+        """A block's object is gone: those who had leases there are planned anew."""
+        for owner in self._ledger.lost(*block_place(self._seen.pop(key))):
+            self._desk.touch(owner)
+
+    def known(self) -> Iterable[str]:
+        """All blocks."""
+        return self._seen

@@ -1,0 +1,109 @@
+"""A pool's status beside its leases, and its gauges: a summary, never read back as truth."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hostport.allocation.state import State
+from hostport.allocation.summary import Summary, summarize
+from hostport.api.pool import Pool
+from hostport.run import clock
+from hostport.run.office import Office
+
+Condition = dict[str, Any]
+
+
+class Statuses:
+    """Writes what has changed since the last look."""
+
+    def __init__(self, office: Office) -> None:
+        self._office = office
+        self._changes = -1
+        self._written: dict[str, dict[str, Any]] = {}
+
+    async def write(self) -> None:
+        """Bring every pool's status and gauges up to date."""
+        state = self._office.state
+        for name in self._written.keys() - state.pools.keys():
+            del self._written[name]
+            self._office.metrics.forget(name)
+        if state.changes == self._changes:
+            return
+        changes, done = state.changes, True
+        for pool in list(state.pools.values()):
+            summary = summarize(state, pool)
+            self._office.metrics.show(pool.name, summary)
+            done &= await self._bring_up(pool, summary)
+        self._changes = changes if done else -1
+
+    async def _bring_up(self, pool: Pool, summary: Summary) -> bool:
+        status = figures(pool, summary)
+        conditions = judge(self._office.state, pool, summary)
+        before = self._written.get(pool.name, {}).get("conditions") or pool.conditions
+        status["conditions"] = [_dated(condition, before) for condition in conditions]
+        if self._written.get(pool.name) == status:
+            return True
+        if not await self._office.ledger.write_summary(pool.name, str(pool.version), status):
+            return False
+        self._written[pool.name] = status
+        return True
+
+
+def figures(pool: Pool, summary: Summary) -> dict[str, Any]:
+    """The counts as they stand in the status."""
+    total = summary.total
+    return {
+        "observedGeneration": pool.generation,
+        "capacity": total.capacity,
+        "allocated": total.allocated,
+        "cooling": total.cooling,
+        "foreign": total.foreign,
+        "free": total.free,
+        "leaseCount": summary.leases,
+        "nodes": summary.nodes,
+    }
+
+
+def judge(state: State, pool: Pool, summary: Summary) -> list[Condition]:
+    """The conditions of a pool, each saying what a person should do."""
+    withheld = state.withheld[pool.name]
+    overlaps = "; ".join(f"{ports} belong to the older pool {elder}" for elder, ports in withheld.items())
+    return [
+        _ready(pool, summary),
+        _condition(
+            pool, "Overlap", bool(withheld), "Withheld" if withheld else "NoOverlap",
+            f"{overlaps}: not handed out here; take them out of spec.ranges" if withheld else "",
+        ),
+        _condition(
+            pool, "OutOfRange", bool(summary.out_of_range), "LeasesOutside" if summary.out_of_range else "AllInside",
+            f"{summary.out_of_range} leases are on numbers that the pool does not hand out any more; they stay until "
+            "their workloads give them back" if summary.out_of_range else "",
+        ),
+    ]  # fmt: skip
+
+
+def _ready(pool: Pool, summary: Summary) -> Condition:
+    total = summary.total
+    if pool.terminating:
+        text = f"being deleted; {summary.leases} leases still stand: take {'hostport/auto'} off their workloads"
+        return _condition(pool, "Ready", False, "Terminating", text)
+    if not summary.nodes:
+        return _condition(pool, "Ready", False, "NoNodes", "no node matches spec.nodeSelector")
+    if not total.free:
+        text = f"all {total.capacity} numbers are leased, resting or in use by others; enlarge spec.ranges"
+        return _condition(pool, "Ready", False, "Exhausted", text)
+    return _condition(pool, "Ready", True, "Serving", f"{total.free} numbers can be had on {summary.nodes} nodes")
+
+
+def _condition(pool: Pool, kind: str, true: bool, reason: str, message: str) -> Condition:
+    status = "True" if true else "False"
+    return {
+        "type": kind, "status": status, "reason": reason, "message": message, "observedGeneration": pool.generation,
+    }  # fmt: skip
+
+
+def _dated(condition: Condition, before: list[Condition] | tuple[Condition, ...]) -> Condition:
+    """With the time of its last change of status, as metav1.Condition wants it."""
+    same = (c for c in before if (c.get("type"), c.get("status")) == (condition["type"], condition["status"]))
+    known = next(same, None)
+    return {**condition, "lastTransitionTime": known["lastTransitionTime"] if known else clock.now()}

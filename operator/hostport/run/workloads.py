@@ -1,0 +1,57 @@
+"""Workloads as kopf and our own lists show them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from hostport.api.workload import Kind
+from hostport.cluster.client import Json
+from hostport.run.desk import Desk
+from hostport.run.office import Office
+
+
+class Workloads:
+    """Takes events of any kind of workload to the desk."""
+
+    def __init__(self, office: Office, desk: Desk) -> None:
+        self._office = office
+        self._desk = desk
+
+    def event(self, kind: Kind, what: str | None, raw: Json) -> None:
+        """One event of a watch."""
+        if what == "DELETED":
+            self._desk.gone(_key(kind, raw))
+        else:
+            self._desk.see(kind, raw)
+
+
+class Listed:
+    """One kind of workload as a sink for lists: kopf reports no deletion that its watch has missed, a list does."""
+
+    def __init__(self, office: Office, desk: Desk, kind: Kind) -> None:
+        self._office = office
+        self._desk = desk
+        self._kind = kind
+
+    def key(self, raw: Json) -> str:
+        """Kind/namespace/name."""
+        return _key(self._kind, raw)
+
+    def seen(self, raw: Json) -> str:
+        """Take a workload to the desk."""
+        self._desk.see(self._kind, raw)
+        return self.key(raw)
+
+    def gone(self, key: str) -> None:
+        """A workload that the list does not have."""
+        self._desk.gone(key)
+
+    def known(self) -> Iterable[str]:
+        """The workloads of the kind that are kept or whose template claims a port."""
+        prefix = f"{self._kind.name}/"
+        kept = {*self._office.workloads, *self._office.state.uses()}
+        return (key for key in kept if key.startswith(prefix))
+
+
+def _key(kind: Kind, raw: Json) -> str:
+    return f"{kind.name}/{raw['metadata']['namespace']}/{raw['metadata']['name']}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -126,10 +127,10 @@ class ControlPlane:
 
     def kubectl(self, *args: str, input: str | None = None) -> str:
         """What kubectl prints, as admin; raise KubectlError with its stderr if it fails."""
-        # A cache of its own: the user's may remember the API of an earlier cluster on the same port.
-        options = [f"--kubeconfig={self.kubeconfig}", f"--cache-dir={self._setting.work / 'kubectl'}"]
-        command = [str(self._setting.binaries[KUBECTL]), *options, *args]
-        done = subprocess.run(command, input=input, capture_output=True, text=True, check=False)
+        command = [str(self._setting.binaries[KUBECTL]), *args]
+        done = subprocess.run(
+            command, input=input, capture_output=True, text=True, check=False, env=self._kubectl_environment()
+        )
         if done.returncode:
             raise KubectlError(args, done.returncode, done.stderr)
         return done.stdout
@@ -164,13 +165,19 @@ class ControlPlane:
         """Plain requests as admin."""
         return Api(self.url, self.admin_token, self.ca_file)
 
+    def _kubectl_environment(self) -> dict[str, str]:
+        # A cache of its own: the user's may remember the API of an earlier cluster on the same port.
+        own = {"KUBECONFIG": str(self.kubeconfig), "KUBECACHEDIR": str(self._setting.work / "kubectl")}
+        return dict(os.environ) | own
+
     def _prepare(self, stack: contextlib.ExitStack) -> Setting:
+        binaries = self._binaries or provide()
         work, data = WorkDir.on_disk(), WorkDir.in_memory()
         stack.callback(work.remove)
         stack.callback(data.remove)
         ports, keys = Ports(*free_ports(len(fields(Ports)))), pki.make(work.path)
         return Setting(
-            binaries=self._binaries or provide(),
+            binaries=binaries,
             ports=ports,
             pki=keys,
             identities=kubeconfig.issue(work.path, f"https://{HOST}:{ports.apiserver}", keys.ca),

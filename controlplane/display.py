@@ -33,8 +33,8 @@ def _opening(jobs: Sequence[Job], kept_in: Path) -> str:
     names = ", ".join(job.target.binary for job in jobs)
     return (
         f"Building the control plane from source: {names}.\n"
-        f"This happens once ({duration(remaining(jobs, 0))} on two cores, less if Go has built some of it before); "
-        f"the result is kept in {kept_in}."
+        f"This happens once: {duration(remaining(jobs, 0))} on two cores and the download of Go's modules, less if Go "
+        f"has built some of it before. The result is kept in {kept_in}."
     )
 
 

@@ -83,7 +83,7 @@ class KubernetesBlocks:
 
     async def write(self, block: Block, changes: Changes) -> str:
         """The compare-and-set."""
-        status: dict[str, Any] = {"leases": {str(k): v.manifest() if v else None for k, v in changes.items()}}
+        status: dict[str, Any] = {"leases": {str(key): _merged(lease) for key, lease in changes.items()}}
         if block.home:
             status["block"] = str(block.span)
         return await self.write_status(block, status)
@@ -105,6 +105,11 @@ class KubernetesBlocks:
             await self._api.delete(path)
         except NotFound:
             return
+
+
+def _merged(lease: Lease | None) -> Json | None:
+    """A lease as a merge patch needs it: what is left out would stay, so what is not there is said to be null."""
+    return {name: value or None for name, value in lease._asdict().items()} if lease is not None else None
 
 
 def _path(block: Block) -> str:

@@ -67,7 +67,7 @@ class Mirror:
 
     def __init__(self, api: Api, path: str, sink: Sink) -> None:
         self._api = api
-        self._path = path
+        self.path = path
         self._sink = sink
         self.listed = asyncio.Event()
 
@@ -79,12 +79,12 @@ class Mirror:
                 self.listed.set()
                 await self._follow(version)
             except Gone:
-                logger.info("%s: the server has forgotten where we were, listing again", self._path)
+                logger.info("%s: the server has forgotten where we were, listing again", self.path)
 
     async def _list(self) -> str:
         for pause in _pauses():
             try:
-                return await read_into(self._api, self._path, self._sink)
+                return await read_into(self._api, self.path, self._sink)
             except ApiError as error:
                 logger.warning("%s; trying again in %.1f s", error, pause)
                 await asyncio.sleep(pause)
@@ -95,7 +95,7 @@ class Mirror:
         pauses = _pauses()
         while True:
             try:
-                async for kind, raw in self._api.watch(self._path, version):
+                async for kind, raw in self._api.watch(self.path, version):
                     self._take(kind, raw)
                     version, pauses = str(raw["metadata"]["resourceVersion"]), _pauses()
             except Gone:

@@ -40,10 +40,11 @@ class Ledger:
     def saw(self, pool: str, span: Span, *, home: bool, stored: Stored) -> set[str]:
         """Take in a block as listed or watched; returns the owners whose leases are not what the book says.
 
-        What is older than our own last write is passed over; what arrives during a write is looked at after it.
+        What is older than our own last write is passed over; what arrives during a write is looked at after it. The
+        echo of our own write is compared like any other: what stands there is the truth, not what we meant to write.
         """
         block = self._block(pool, span, home=home)
-        if block.version and int(stored.version) <= int(block.version):
+        if block.version and int(stored.version) < int(block.version):
             return set()
         if block.lock.locked():
             block.newer = stored

@@ -47,6 +47,7 @@ class Operator:
         self._office = office
         self._desk = Desk(office)
         self._pools = Pools(office, self._desk)
+        self._workloads = Workloads(office, self._desk)
         self._lists: list[tuple[str, Sink]] = [
             (paths.POOLS, self._pools),
             *((paths.workloads(kind.name), Listed(office, self._desk, kind)) for kind in SERVED),
@@ -63,37 +64,35 @@ class Operator:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set or a part dies; raises what it died of."""
-        tasks = [self._start(mirror.run(), "mirror") for mirror in self._mirrors]
-        tasks.append(self._start(self._office.teller.run(), "teller"))
+        background = [self._start(mirror.run(), f"mirror of {mirror.path}") for mirror in self._mirrors]
+        background.append(self._start(self._office.teller.run(), "teller"))
         stopping = self._start(stop.wait(), "stop")
         try:
-            work = self._start(self._work(stop), "work")
-            await asyncio.wait([work, stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
-            for task in (work, *tasks):
-                if task.done() and not task.cancelled():
-                    self._broken = f"{task.get_name()} has ended"
-                    task.result()
-            stop.set()
-            await asyncio.wait([work], timeout=_GRACE_SECONDS)
+            await self._supervise([self._start(self._adopt(), "adoption")], stopping, background)
+            if not stop.is_set():
+                await self._supervise(self._grant(), stopping, background)
             await asyncio.wait_for(self._finish(), _GRACE_SECONDS)
         finally:
             for task in asyncio.all_tasks() - {asyncio.current_task()}:
                 task.cancel()
 
-    async def _work(self, stop: asyncio.Event) -> None:
-        await self._adopt()
-        parts = [
+    def _grant(self) -> list[asyncio.Task[Any]]:
+        self._adopted = True
+        logger.info("adopted: %s", self._inventory())
+        return [
             self._start(self._desk.run(), "desk"),
             self._start(Keeper(self._office, self._desk).run(), "keeper"),
             self._start(self._relist(), "relist"),
+            self._start(watching.Watch(self._workloads, self._pools, SERVED).run(), "kopf"),
         ]
-        watch = self._start(watching.run(watching.registry(self._watched(), self._pools, SERVED), stop), "kopf")
-        self._adopted = True
-        logger.info("adopted: %s", self._inventory())
-        done, _ = await asyncio.wait([watch, *parts], return_when=asyncio.FIRST_COMPLETED)
-        for part in parts:
-            part.cancel()
-        for task in done:
+
+    async def _supervise(
+        self, work: list[asyncio.Task[Any]], stopping: asyncio.Task[Any], background: list[asyncio.Task[Any]]
+    ) -> None:
+        """Wait until some of the work is done or `stopping` is; a part that dies takes all down with it."""
+        done, _ = await asyncio.wait([*work, *background, stopping], return_when=asyncio.FIRST_COMPLETED)
+        for task in done - {stopping}:
+            self._broken = "" if task in work and task.exception() is None else f"{task.get_name()} has ended"
             task.result()
 
     async def _adopt(self) -> None:
@@ -115,9 +114,6 @@ class Operator:
     async def _finish(self) -> None:
         await self._desk.drain()
         await self._office.teller.drain()
-
-    def _watched(self) -> Workloads:
-        return Workloads(self._office, self._desk)
 
     def _inventory(self) -> str:
         state = self._office.state
@@ -143,6 +139,7 @@ async def serve(options: Options) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    watching.quiet()
     api = await Api.connect()
     try:
         await _check_installed(api)

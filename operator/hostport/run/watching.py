@@ -6,11 +6,15 @@ Only event handlers, which return nothing: the other kinds write annotations or 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
+import threading
+from collections.abc import Iterable
 from typing import Any
 
 import kopf
+import uvloop
 
 from hostport.api.names import GROUP, VERSION
 from hostport.api.workload import Kind
@@ -33,27 +37,67 @@ class NothingRemembered(kopf.DiffBaseStorage):
         """Nothing is stored."""
 
 
-def registry(workloads: Workloads, pools: Pools, kinds: tuple[Kind, ...]) -> kopf.OperatorRegistry:
-    """The handlers."""
-    made = kopf.OperatorRegistry()
-    for kind in kinds:
-        _watch_kind(made, workloads, kind)
+class Watch:
+    """kopf in a thread and an event loop of its own.
 
-    @kopf.on.event(GROUP, VERSION, "hostportpools", registry=made, id="pool")
-    async def on_pool(event: kopf.RawEvent, **_: Any) -> None:
-        pools.event(event["type"], dict(event["object"]))
+    When it ends it cancels every task that was made in its loop after it began, and waits five seconds for them; and in
+    the main thread it takes the signal handlers. What it sees is handed to the loop that made the Watch.
+    """
 
-    @kopf.on.login(registry=made)
-    async def on_login(**kwargs: Any) -> kopf.ConnectionInfo | None:
-        return kopf.login_with_kubeconfig(**kwargs) or kopf.login_with_service_account(**kwargs)
+    def __init__(self, workloads: Workloads, pools: Pools, kinds: Iterable[Kind]) -> None:
+        self._home = asyncio.get_running_loop()
+        self._workloads = workloads
+        self._pools = pools
+        self._kinds = tuple(kinds)
+        self._stop = threading.Event()
+        self._ended: asyncio.Future[None] = self._home.create_future()
+        self._thread = threading.Thread(target=self._run, name="kopf", daemon=True)
 
-    return made
+    async def run(self) -> None:
+        """Watch until cancelled; raises what kopf died of."""
+        self._thread.start()
+        try:
+            await asyncio.shield(self._ended)
+        finally:
+            self._stop.set()
 
+    def _run(self) -> None:
+        error: BaseException | None = None
+        try:
+            uvloop.run(self._operate())
+        except BaseException as caught:  # noqa: BLE001 - whatever it is, the main loop must know
+            error = caught
+        with contextlib.suppress(RuntimeError):  # the main loop is gone: nobody is left to be told
+            self._home.call_soon_threadsafe(self._tell_end, error)
 
-def _watch_kind(made: kopf.OperatorRegistry, workloads: Workloads, kind: Kind) -> None:
-    @kopf.on.event(kind.group, kind.version, kind.plural, registry=made, id=kind.plural)
-    async def on_workload(event: kopf.RawEvent, **_: Any) -> None:
-        workloads.event(kind, event["type"], dict(event["object"]))
+    def _tell_end(self, error: BaseException | None) -> None:
+        if not self._ended.done():
+            self._ended.set_exception(error or RuntimeError("kopf has ended by itself"))
+
+    async def _operate(self) -> None:
+        await kopf.operator(
+            registry=self._registry(), settings=settings(), standalone=True, clusterwide=True, stop_flag=self._stop
+        )
+
+    def _registry(self) -> kopf.OperatorRegistry:
+        made = kopf.OperatorRegistry()
+        for kind in self._kinds:
+            self._watch_kind(made, kind)
+
+        @kopf.on.event(GROUP, VERSION, "hostportpools", registry=made, id="pool")
+        async def on_pool(event: kopf.RawEvent, **_: Any) -> None:
+            self._home.call_soon_threadsafe(self._pools.event, event["type"], dict(event["object"]))
+
+        @kopf.on.login(registry=made)
+        async def on_login(**kwargs: Any) -> kopf.ConnectionInfo | None:
+            return kopf.login_with_kubeconfig(**kwargs) or kopf.login_with_service_account(**kwargs)
+
+        return made
+
+    def _watch_kind(self, made: kopf.OperatorRegistry, kind: Kind) -> None:
+        @kopf.on.event(kind.group, kind.version, kind.plural, registry=made, id=kind.plural)
+        async def on_workload(event: kopf.RawEvent, **_: Any) -> None:
+            self._home.call_soon_threadsafe(self._workloads.event, kind, event["type"], dict(event["object"]))
 
 
 def settings() -> kopf.OperatorSettings:
@@ -79,11 +123,7 @@ class _Backoffs:
 
 
 def quiet() -> None:
-    """Every event handler that succeeds is an INFO line of kopf's."""
-    logging.getLogger("kopf.objects").setLevel(logging.WARNING)
+    """Kopf logs every event handler that succeeds, and that it can't take the signals, which are ours."""
     logging.getLogger("kopf").setLevel(logging.WARNING)
-
-
-async def run(registry: kopf.OperatorRegistry, stop: asyncio.Event) -> None:
-    """Watch until told to stop."""
-    await kopf.operator(registry=registry, settings=settings(), standalone=True, clusterwide=True, stop_flag=stop)
+    logging.getLogger("kopf.objects").setLevel(logging.WARNING)
+    logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)

@@ -1,0 +1,57 @@
+"""One real control plane and one operator for all tests that need them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from controlplane.cluster import ControlPlane
+from controlplane.errors import ControlPlaneError
+from tests.support.operator import OperatorProcess
+from tests.support.scene import Scene, install
+
+
+@pytest.fixture(scope="session")
+def control_plane() -> Iterator[ControlPlane]:
+    """etcd, kube-apiserver, kube-controller-manager, kube-scheduler and kwok with three nodes."""
+    try:
+        plane = ControlPlane().start()
+    except ControlPlaneError as error:
+        pytest.skip(f"NO CONTROL PLANE, the cluster tier is not run: {error}")
+    try:
+        plane.add_nodes(["node-1", "node-2", "node-3"])
+        yield plane
+    finally:
+        plane.stop()
+
+
+@pytest.fixture(scope="session")
+def installed(control_plane: ControlPlane) -> ControlPlane:
+    """The control plane with our CRDs, namespace and RBAC, as the manifests have them."""
+    install(control_plane)
+    return control_plane
+
+
+@pytest.fixture(scope="session")
+def operator(installed: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
+    """`hostport run` with its ServiceAccount's token, ready."""
+    process = OperatorProcess(installed, tmp_path_factory.mktemp("operator"))
+    process.start()
+    yield process
+    process.stop()
+
+
+@pytest.fixture
+def scene(operator: OperatorProcess, request: pytest.FixtureRequest) -> Iterator[Scene]:
+    """A namespace and a pool of the test's own; ends with ledger and cluster in agreement."""
+    stage = Scene(operator.plane, operator, request.node.name)
+    yield stage
+    stage.end()
+
+
+@pytest.fixture
+def project() -> Path:
+    """The checkout."""
+    return Path(__file__).parent.parent

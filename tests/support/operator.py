@@ -1,0 +1,98 @@
+"""The operator as a process, run as it is in a cluster: with its ServiceAccount and nothing else."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import psutil
+
+from controlplane.cluster import ControlPlane
+from controlplane.ports import free_ports
+from tests.support.wait import until
+
+
+class OperatorProcess:
+    """`hostport run`. `log` is what it has written."""
+
+    def __init__(self, plane: ControlPlane, folder: Path, *flags: str) -> None:
+        self.plane = plane
+        self._log_file = folder / "operator.log"
+        self._flags = flags
+        self._process: subprocess.Popen[bytes] | None = None
+        self._kubeconfig = plane.kubeconfig_for_service_account("hostport-system", "hostport-operator")
+        self.metrics_port, self.health_port = free_ports(2)
+
+    def start(self) -> None:
+        """Start it and wait until it is ready: everything adopted."""
+        ports = ["--metrics-port", str(self.metrics_port), "--health-port", str(self.health_port)]
+        command = [sys.executable, "-c", "from hostport.cli.main import main; main()", "run", *ports, *self._flags]
+        env = {**os.environ, "KUBECONFIG": str(self._kubeconfig)}
+        with self._log_file.open("ab") as log:
+            self._process = subprocess.Popen(command, env=env, stdout=log, stderr=log)
+        until(self.is_ready, "the operator is ready", lambda: self.log[-2000:])
+
+    def is_ready(self) -> bool:
+        """What /readyz says; raises if the process has ended."""
+        assert self._process is not None
+        assert self._process.poll() is None, f"the operator has ended:\n{self.log[-4000:]}"
+        return self.probe("/readyz")[0] == 200
+
+    def probe(self, path: str) -> tuple[int, str]:
+        """A health endpoint's status and text; status 0 where nobody answers."""
+        return _get(f"http://127.0.0.1:{self.health_port}{path}")
+
+    def metrics(self) -> str:
+        """What Prometheus would scrape."""
+        return _get(f"http://127.0.0.1:{self.metrics_port}/metrics")[1]
+
+    def metric(self, name: str, **labels: str) -> float:
+        """The sum of the samples of a series that carry these labels."""
+        wanted = [f'{key}="{value}"' for key, value in labels.items()]
+        rows = (line.rsplit(" ", 1) for line in self.metrics().splitlines() if not line.startswith("#"))
+        named = ((key, value) for key, value in rows if key.partition("{")[0] == name)
+        return sum(float(value) for key, value in named if all(label in key for label in wanted))
+
+    @property
+    def log(self) -> str:
+        """Everything logged so far."""
+        return self._log_file.read_text(errors="replace")
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self._process is not None
+        return self._process.pid
+
+    def resident_bytes(self) -> int:
+        """Its resident memory."""
+        return int(psutil.Process(self.pid).memory_info().rss)
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self._signal(signal.SIGKILL)
+
+    def stop(self) -> int:
+        """SIGTERM; returns the exit code."""
+        return self._signal(signal.SIGTERM)
+
+    def _signal(self, number: int) -> int:
+        assert self._process is not None
+        if self._process.poll() is None:
+            self._process.send_signal(number)
+        return self._process.wait(timeout=30)
+
+
+def _get(url: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - loopback
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+    except OSError as error:
+        return 0, str(error)

@@ -1,0 +1,138 @@
+"""What a test of the operator plays with: a namespace, pools, Deployments, and what users see of them."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from controlplane.cluster import ControlPlane
+from tests.support.audit import disagreements
+from tests.support.operator import OperatorProcess
+from tests.support.wait import until
+
+Json = dict[str, Any]
+
+_ROOT = Path(__file__).parent.parent.parent
+_INSTALLED = ("Namespace", "ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding")
+_taken = iter(range(20000, 60000, 100))
+
+
+def install(plane: ControlPlane) -> None:
+    """All of the manifests but the operator's own Deployment, which the tests run as a process."""
+    rendered = json.loads(plane.kubectl("create", "--dry-run=client", "-k", str(_ROOT / "manifests"), "-o", "json"))
+    wanted = [item for item in rendered["items"] if item["kind"] != "Deployment"]
+    plane.kubectl("apply", "-f", "-", input=json.dumps({"apiVersion": "v1", "kind": "List", "items": wanted}))
+    plane.kubectl("wait", "--for=condition=Established", "crd", "--all")
+
+
+class Scene:
+    """One test's corner of the cluster. `first` is the first of a hundred numbers that no other test uses."""
+
+    def __init__(self, plane: ControlPlane, operator: OperatorProcess, name: str) -> None:
+        self.plane = plane
+        self.operator = operator
+        self.name = "t-" + re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:50].strip("-")
+        self.first = next(_taken)
+        self._pools: list[str] = []
+        self.kubectl("create", "namespace", self.name)
+
+    def kubectl(self, *args: str, input: str | None = None) -> str:
+        """kubectl as admin."""
+        return self.plane.kubectl(*args, input=input)
+
+    def apply(self, manifest: Json) -> Json:
+        """kubectl apply, in the scene's namespace."""
+        out = self.kubectl("-n", self.name, "apply", "-o", "json", "-f", "-", input=json.dumps(manifest))
+        return dict(json.loads(out))
+
+    # Pools
+
+    def pool(self, count: int = 100, *, name: str = "", **spec: object) -> str:
+        """A pool of the scene's first `count` numbers that only those use who name it; returns its name."""
+        pool = name or f"{self.name}-{len(self._pools)}"[-63:].strip("-")
+        self._pools.append(pool)
+        body: Json = {"ranges": [f"{self.first}-{self.first + count - 1}"], "default": False, **spec}
+        self.apply({"apiVersion": "hostport.dev/v1", "kind": "HostPortPool", "metadata": {"name": pool}, "spec": body})
+        return pool
+
+    def status(self, pool: str) -> Json:
+        """A pool's status."""
+        return dict(self.get("hostportpool", pool).get("status") or {})
+
+    def leases(self, pool: str) -> dict[str, Json]:
+        """All leases of a pool, from all of its blocks."""
+        blocks = json.loads(self.kubectl("get", "hostportblocks", "-l", f"hostport.dev/pool={pool}", "-o", "json"))
+        found: dict[str, Json] = dict(self.status(pool).get("leases") or {})
+        for block in blocks["items"]:
+            found.update((block.get("status") or {}).get("leases") or {})
+        return found
+
+    # Workloads
+
+    def deployment(self, name: str, pool: str, ports: list[Json] | None = None, **fields: Any) -> Json:
+        """Apply a Deployment of one container `app` that asks for hostPorts from `pool`."""
+        annotations = {"hostport/auto": "true", "hostport/pool": pool, **fields.pop("annotations", {})}
+        return self.apply(deployment(name, ports, annotations=annotations, **fields))
+
+    def get(self, kind: str, name: str) -> Json:
+        """An object as the API server has it."""
+        return dict(json.loads(self.kubectl("-n", self.name, "get", kind, name, "-o", "json")))
+
+    def host_ports(self, name: str) -> list[int]:
+        """The hostPorts in a Deployment's template, 0 for a port without."""
+        spec = self.get("deployment", name)["spec"]["template"]["spec"]
+        return [port.get("hostPort", 0) for container in spec["containers"] for port in container.get("ports") or ()]
+
+    def served(self, name: str) -> list[int]:
+        """The hostPorts of a Deployment as soon as all of its ports have one."""
+        return until(lambda: (p := self.host_ports(name)) and all(p) and p, f"{name} has its hostPorts", self._show)
+
+    def running(self, name: str) -> list[Json]:
+        """The Pods of a Deployment's present revision, once all of them are Ready and no other is left."""
+        self.kubectl("-n", self.name, "rollout", "status", f"deployment/{name}", "--timeout=60s")
+
+        def pods() -> list[Json]:
+            found = json.loads(self.kubectl("-n", self.name, "get", "pods", "-l", f"app={name}", "-o", "json"))["items"]
+            return [] if any("deletionTimestamp" in pod["metadata"] for pod in found) else found
+
+        return until(pods, f"only the Pods of the present revision of {name}")
+
+    def events(self, name: str, reason: str = "") -> list[Json]:
+        """The operator's events on an object of that name."""
+        items = json.loads(self.kubectl("-n", self.name, "get", "events.events.k8s.io", "-o", "json"))["items"]
+        ours = [e for e in items if e["reportingController"] == "hostport.dev/operator" and e["regarding"]["name"] == name]
+        return [e for e in ours if not reason or e["reason"] == reason]
+
+    def event(self, name: str, reason: str) -> str:
+        """The text of the newest event of that reason, once there is one."""
+        found = until(lambda: self.events(name, reason), f"an event {reason} on {name}", self._show)
+        return str(max(found, key=lambda e: e["eventTime"])["note"])
+
+    # The end
+
+    def end(self) -> None:
+        """Ledger and cluster agree; then everything goes, and the pools with it."""
+        until(lambda: not disagreements(self.plane), "ledger and cluster agree", lambda: disagreements(self.plane))
+        self.kubectl("delete", "namespace", self.name, "--wait=false")
+        for pool in self._pools:
+            self.kubectl("delete", "hostportpool", pool, "--ignore-not-found", "--timeout=60s")
+
+    def _show(self) -> str:
+        return self.operator.log[-3000:]
+
+
+def deployment(name: str, ports: list[Json] | None = None, **fields: Any) -> Json:
+    """The manifest of a Deployment `name` with one container `app`, one port `http` unless told otherwise.
+
+    `fields`: annotations, replicas, strategy, and whatever a pod spec has.
+    """
+    ports = [{"name": "http", "containerPort": 80}] if ports is None else ports
+    metadata = {"name": name, "annotations": fields.pop("annotations", {})}
+    spec: Json = {"replicas": fields.pop("replicas", 1), "selector": {"matchLabels": {"app": name}}}
+    if "strategy" in fields:
+        spec["strategy"] = fields.pop("strategy")
+    pod = {"containers": [{"name": "app", "image": "app", "ports": ports}], **fields}
+    spec["template"] = {"metadata": {"labels": {"app": name}}, "spec": pod}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec}

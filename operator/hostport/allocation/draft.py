@@ -21,10 +21,13 @@ class Draft:
     def put(self, pool: str, key: LeaseKey, lease: Lease | None) -> None:
         """Set a lease, in the state at once."""
         place = (pool, key)
-        if place not in self._before:
-            self._before[place] = self._state.book.get(pool, key)
+        self._before.setdefault(place, self._state.put(Change(pool, key, lease)))
         self._after[place] = lease
-        self._state.put(Change(pool, key, lease))
+
+    def amend(self, pool: str, key: LeaseKey, lease: Lease) -> None:
+        """Put other words into an active lease of this draft."""
+        self._after[pool, key] = lease
+        self._state.book.amend(pool, key, lease)
 
     def keep(self, pool: str, key: LeaseKey) -> None:
         """Note that a place stays wanted."""

@@ -16,7 +16,7 @@ from hostport.api.ports import Protocol, ips_overlap
 Nodes = Set[str]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Taker:
     """Somebody on a port. `nodes` None is every node there is; a set given here may grow and shrink with its pool.
 

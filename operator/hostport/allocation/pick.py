@@ -12,15 +12,14 @@ from hostport.allocation.excuses import Excuses, refuse_exact
 from hostport.allocation.found import Found
 from hostport.allocation.occupancy import View
 from hostport.allocation.policy import lowest_run, next_free, random_start, stable_start
-from hostport.allocation.state import State
+from hostport.allocation.state import PoolView, State
 from hostport.api.lease import Lease, LeaseKey
 from hostport.api.podspec import PortEntry
 from hostport.api.pool import Pool
 from hostport.api.request import Request
 from hostport.api.workload import Workload
+from hostport.ledger.block import BLOCK_SIZE
 from hostport.ledger.book import Place
-
-BLOCK = 256
 
 Group = list[PortEntry]
 Numbers = dict[PortEntry, tuple[int, str]]
@@ -48,15 +47,20 @@ class Picker:
         pool = self._state.pools[name]
         if not self._still_wanted(entry, name, key.port):
             return False
-        view = self._state.view(pool, self._workload.placement).view
+        seen = self._state.view(pool, self._workload.placement)
         have = {place[1] for place in places}
-        needed = set(self._keys(pool, view, entry, key.port)) or have
-        if needed - have and any(self._state.occupancy.in_the_way(view, key.protocol, key.port, self._workload.key)):
+        needed = set(_keys(pool, seen, entry, key.port)) or have
+        if needed - have and any(
+            self._state.occupancy.in_the_way(seen.view, key.protocol, key.port, self._workload.key)
+        ):
             return False
         for needed_key in needed:
             self._hold(pool, needed_key, entry)
         self.numbers[entry] = (key.port, pool.host_ip)
         return True
+
+    def _others(self, view: View, entry: PortEntry, port: int) -> bool:
+        return any(self._state.occupancy.in_the_way(view, entry.protocol, port, self._workload.key))
 
     def _still_wanted(self, entry: PortEntry, pool: str, port: int) -> bool:
         exact = self._request.exact.get(entry.ref, port)
@@ -111,12 +115,12 @@ class Picker:
         return None
 
     def _take_next(self, group: Group, pool: Pool) -> bool:
-        view = self._state.view(pool, self._workload.placement).view
-        bits = view.free_for([entry.protocol for entry in group])
-        port = next_free(bits, self._start(pool, view, bits, group[0]))
+        seen = self._state.view(pool, self._workload.placement)
+        bits = seen.view.free_for([entry.protocol for entry in group])
+        port = next_free(bits, self._start(pool, seen.view, bits, group[0]))
         if port < 0:
             return False
-        self._lease(group, pool, view, port)
+        self._lease(group, pool, seen, port)
         self._state.cursors.gave(pool.name, port)
         return True
 
@@ -133,9 +137,9 @@ class Picker:
     def _take_if_free(self, group: Group, port: int, pools: Sequence[Pool]) -> bool:
         excuses = Excuses(self._state, self._workload)
         for pool in pools:
-            view = self._state.view(pool, self._workload.placement).view
-            if excuses.none(pool, group) and all(self._is_free(view, entry, port) for entry in group):
-                self._lease(group, pool, view, port)
+            seen = self._state.view(pool, self._workload.placement)
+            if excuses.none(pool, group) and all(self._is_free(seen.view, entry, port) for entry in group):
+                self._lease(group, pool, seen, port)
                 return True
         return False
 
@@ -158,19 +162,20 @@ class Picker:
         raise excuses.refusal()
 
     def _take_run(self, groups: list[Group], pool: Pool) -> bool:
-        view = self._state.view(pool, self._workload.placement).view
-        first = lowest_run(view.free_for({entry.protocol for group in groups for entry in group}), len(groups), BLOCK)
+        seen = self._state.view(pool, self._workload.placement)
+        protocols = {entry.protocol for group in groups for entry in group}
+        first = lowest_run(seen.view.free_for(protocols), len(groups), BLOCK_SIZE)
         if first < 0:
             return False
         for offset, group in enumerate(groups):
-            self._lease(group, pool, view, first + offset)
+            self._lease(group, pool, seen, first + offset)
         return True
 
     # Leases
 
-    def _lease(self, group: Group, pool: Pool, view: View, port: int) -> None:
+    def _lease(self, group: Group, pool: Pool, seen: PoolView, port: int) -> None:
         for entry in group:
-            for key in self._keys(pool, view, entry, port):
+            for key in _keys(pool, seen, entry, port):
                 self._hold(pool, key, entry)
             self.numbers[entry] = (port, pool.host_ip)
 
@@ -183,12 +188,11 @@ class Picker:
         elif before.state != "active" or (before.uid, before.port) != (self._workload.uid, entry.ref):
             self._draft.put(pool.name, key, before.revived(self._workload.uid, entry.ref))
 
-    def _keys(self, pool: Pool, view: View, entry: PortEntry, port: int) -> Iterator[LeaseKey]:
-        if self._workload.placement.pinned() is None:
-            yield LeaseKey(port, entry.protocol, "", pool.host_ip)
-        else:
-            for node in sorted(view.scope):
-                yield LeaseKey(port, entry.protocol, node, pool.host_ip)
+
+def _keys(pool: Pool, seen: PoolView, entry: PortEntry, port: int) -> list[LeaseKey]:
+    """What must be leased for an entry to have a number: it for the whole pool, or for each node of the few."""
+    nodes = sorted(seen.view.scope) if seen.pinned else ("",)
+    return [LeaseKey(port, entry.protocol, node, pool.host_ip) for node in nodes]
 
 
 def _one_per_protocol(group: Group) -> Iterator[Group]:

@@ -15,6 +15,7 @@ from hostport.allocation.found import Found, look
 from hostport.allocation.pick import Picker
 from hostport.allocation.state import State
 from hostport.api.errors import Refusal
+from hostport.api.lease import Lease
 from hostport.api.podspec import PortEntry
 from hostport.api.request import Request, parse_request
 from hostport.api.workload import Workload
@@ -119,5 +120,5 @@ class Planner:
         fresh = [(pool, key, lease) for pool, key, lease in draft.changes if lease is not None and not lease.since]
         grant = f"{self._rng.getrandbits(25):05x}/{len(fresh)}"
         for pool, key, lease in fresh:
-            draft.put(pool, key, lease._replace(since=now, grant=grant))
+            draft.amend(pool, key, Lease(lease.owner, lease.uid, lease.port, now, grant))
         return {lease.port: key.port for _, key, lease in fresh}

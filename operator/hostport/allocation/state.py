@@ -31,10 +31,14 @@ class ForeignUse:
 
 @dataclass(slots=True)
 class PoolView:
-    """A view of a pool for one placement, and the nodes outside the pool where such Pods could land."""
+    """A view of a pool for one placement, and the nodes outside the pool where such Pods could land.
+
+    `pinned`: leases are for the few nodes of the view's scope, one each, and not for the whole pool.
+    """
 
     view: View
     outside: Nodes = field(default_factory=frozenset)
+    pinned: bool = False
 
 
 class State:
@@ -61,19 +65,20 @@ class State:
 
     # Leases
 
-    def put(self, change: Change) -> None:
-        """Set or take out a lease."""
+    def put(self, change: Change) -> Lease | None:
+        """Set or take out a lease; returns the one that stood there."""
         self.changes += 1
         before = self.book.set(change)
         place = (change.pool, change.key)
         if change.lease is not None and before is not None and before.owner == change.lease.owner:
-            return
+            return before
         if before is not None:
             self.openings += self.occupancy.give_back(change.key.protocol, change.key.port, self._leases.pop(place))
         if change.lease is not None:
             taker = self._lease_taker(change.pool, change.key, change.lease)
             self._leases[place] = taker
             self.occupancy.take(change.key.protocol, change.key.port, taker)
+        return before
 
     def _lease_taker(self, pool: str, key: LeaseKey, lease: Lease) -> Taker:
         scope: Nodes = frozenset((key.node,)) if key.node else self.scopes.setdefault(pool, set())
@@ -181,7 +186,7 @@ class State:
             self.occupancy.forget(self._views.pop(oldest).view)
         kept_back = self.withheld[pool.name].values()
         view, outside = make_view(pool, placement, self.scopes[pool.name], kept_back, self.nodes)
-        return PoolView(self.occupancy.watch(view), outside)
+        return PoolView(self.occupancy.watch(view), outside, placement.pinned() is not None)
 
 
 def _replace(target: set[str], names: Mapping[str, object] | set[str]) -> None:

@@ -40,6 +40,10 @@ class Book:
             self._note(pool, key, lease)
         return before
 
+    def amend(self, pool: str, key: LeaseKey, lease: Lease) -> None:
+        """Put other words into an active lease, which stays its owner's."""
+        self._pools[pool][key] = self._owners[lease.owner][pool, key] = lease
+
     def get(self, pool: str, key: LeaseKey) -> Lease | None:
         """The lease of `key` in `pool`."""
         return self._pools[pool].get(key)
@@ -65,7 +69,7 @@ class Book:
         self._pools.pop(pool, None)
 
     def _restate(self, pool: str, key: LeaseKey, before: Lease, lease: Lease) -> Lease:
-        self._pools[pool][key] = self._owners[lease.owner][pool, key] = lease
+        self.amend(pool, key, lease)
         if (pool, key) in self.leaving:
             self.leaving[pool, key] = lease
         return before

@@ -27,7 +27,7 @@ class Ledger:
     and the seconds of every write.
     """
 
-    def __init__(self, store: BlockStore, book: Book, put: Callable[[Change], None], outcome: Outcome) -> None:
+    def __init__(self, store: BlockStore, book: Book, put: Callable[[Change], object], outcome: Outcome) -> None:
         self._store = store
         self._book = book
         self._put = put

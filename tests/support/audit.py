@@ -32,7 +32,9 @@ def _doubles(leases: dict[str, list[Json]]) -> list[str]:
     """The same key twice, or a number for the whole pool and for one of its nodes."""
     found = [f"{key} is leased {len(entries)} times" for key, entries in leases.items() if len(entries) > 1]
     whole = {key for key in leases if "@" not in key}
-    return found + [f"{key} lies within {key.split('@')[0]}" for key in leases if "@" in key and key.split("@")[0] in whole]
+    return found + [
+        f"{key} lies within {key.split('@')[0]}" for key in leases if "@" in key and key.split("@")[0] in whole
+    ]
 
 
 def _asks(deployment: Json) -> bool:

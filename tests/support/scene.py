@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from controlplane.cluster import ControlPlane
 from tests.support.audit import disagreements
 from tests.support.operator import OperatorProcess
@@ -15,14 +17,13 @@ from tests.support.wait import until
 Json = dict[str, Any]
 
 _ROOT = Path(__file__).parent.parent.parent
-_INSTALLED = ("Namespace", "ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding")
 _taken = iter(range(20000, 60000, 100))
 
 
 def install(plane: ControlPlane) -> None:
     """All of the manifests but the operator's own Deployment, which the tests run as a process."""
-    rendered = json.loads(plane.kubectl("create", "--dry-run=client", "-k", str(_ROOT / "manifests"), "-o", "json"))
-    wanted = [item for item in rendered["items"] if item["kind"] != "Deployment"]
+    rendered = yaml.safe_load_all(plane.kubectl("kustomize", str(_ROOT / "manifests")))
+    wanted = [item for item in rendered if item["kind"] != "Deployment"]
     plane.kubectl("apply", "-f", "-", input=json.dumps({"apiVersion": "v1", "kind": "List", "items": wanted}))
     plane.kubectl("wait", "--for=condition=Established", "crd", "--all")
 
@@ -87,7 +88,12 @@ class Scene:
 
     def served(self, name: str) -> list[int]:
         """The hostPorts of a Deployment as soon as all of its ports have one."""
-        return until(lambda: (p := self.host_ports(name)) and all(p) and p, f"{name} has its hostPorts", self._show)
+
+        def all_served() -> list[int]:
+            ports = self.host_ports(name)
+            return ports if all(ports) else []
+
+        return until(all_served, f"{name} has its hostPorts", self._show)
 
     def running(self, name: str) -> list[Json]:
         """The Pods of a Deployment's present revision, once all of them are Ready and no other is left."""
@@ -102,7 +108,9 @@ class Scene:
     def events(self, name: str, reason: str = "") -> list[Json]:
         """The operator's events on an object of that name."""
         items = json.loads(self.kubectl("-n", self.name, "get", "events.events.k8s.io", "-o", "json"))["items"]
-        ours = [e for e in items if e["reportingController"] == "hostport.dev/operator" and e["regarding"]["name"] == name]
+        ours = [
+            e for e in items if e["reportingController"] == "hostport.dev/operator" and e["regarding"]["name"] == name
+        ]
         return [e for e in ours if not reason or e["reason"] == reason]
 
     def event(self, name: str, reason: str) -> str:

@@ -11,7 +11,7 @@ from bitarray.util import ones
 
 from hostport.api.ports import SPACE
 
-_DARTS = 8
+_DARTS = 6
 
 
 def next_free(bits: bitarray, start: int) -> int:
@@ -38,9 +38,9 @@ def random_start(bits: bitarray, rng: Random) -> int:
     first, last = bits.find(1), bits.find(1, right=True)
     if first < 0:
         return 0
-    dart = first
+    width, dart = last - first + 1, first
     for _ in range(_DARTS):
-        dart = rng.randint(first, last)
+        dart = first + int(rng.random() * width)
         if bits[dart]:
             break
     return dart

@@ -11,6 +11,7 @@ from controlplane.cluster import ControlPlane
 from controlplane.errors import ControlPlaneError
 from tests.support.operator import OperatorProcess
 from tests.support.scene import Scene, install
+from tests.support.wait import until
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +41,12 @@ def operator(installed: ControlPlane, tmp_path_factory: pytest.TempPathFactory) 
     process = OperatorProcess(installed, tmp_path_factory.mktemp("operator"))
     process.start()
     yield process
-    process.stop()
+    until(lambda: not _pools(installed), "every pool that was deleted is gone", lambda: _pools(installed), 120)
+    assert process.stop() == 0
+
+
+def _pools(plane: ControlPlane) -> str:
+    return plane.kubectl("get", "hostportpools", "-o", "name")
 
 
 @pytest.fixture

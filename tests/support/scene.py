@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from pathlib import Path
@@ -34,17 +35,18 @@ class Scene:
     def __init__(self, plane: ControlPlane, operator: OperatorProcess, name: str) -> None:
         self.plane = plane
         self.operator = operator
-        self.name = "t-" + re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:50].strip("-")
         self.first = next(_taken)
+        self.name = f"t{self.first}-" + re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[5:40].strip("-")
         self._pools: list[str] = []
+        self._bystanders = itertools.count()
         self.kubectl("create", "namespace", self.name)
 
     def kubectl(self, *args: str, input: str | None = None) -> str:
-        """kubectl as admin."""
+        """Kubectl as admin."""
         return self.plane.kubectl(*args, input=input)
 
     def apply(self, manifest: Json) -> Json:
-        """kubectl apply, in the scene's namespace."""
+        """Kubectl apply, in the scene's namespace."""
         out = self.kubectl("-n", self.name, "apply", "-o", "json", "-f", "-", input=json.dumps(manifest))
         return dict(json.loads(out))
 
@@ -93,7 +95,7 @@ class Scene:
             ports = self.host_ports(name)
             return ports if all(ports) else []
 
-        return until(all_served, f"{name} has its hostPorts", self._show)
+        return until(all_served, f"{name} has its hostPorts", self.operator_log)
 
     def running(self, name: str) -> list[Json]:
         """The Pods of a Deployment's present revision, once all of them are Ready and no other is left."""
@@ -115,8 +117,19 @@ class Scene:
 
     def event(self, name: str, reason: str) -> str:
         """The text of the newest event of that reason, once there is one."""
-        found = until(lambda: self.events(name, reason), f"an event {reason} on {name}", self._show)
+        found = until(lambda: self.events(name, reason), f"an event {reason} on {name}", self.operator_log)
         return str(max(found, key=lambda e: e["eventTime"])["note"])
+
+    def bystander_is_served(self, pool: str) -> str:
+        """Another workload comes and is served: the operator has gone on since, and had every chance to do wrong."""
+        name = f"bystander-{next(self._bystanders)}"
+        self.deployment(name, pool)
+        self.served(name)
+        return name
+
+    def operator_log(self) -> str:
+        """The end of the operator's log, for failures."""
+        return self.operator.log[-3000:]
 
     # The end
 
@@ -124,11 +137,8 @@ class Scene:
         """Ledger and cluster agree; then everything goes, and the pools with it."""
         until(lambda: not disagreements(self.plane), "ledger and cluster agree", lambda: disagreements(self.plane))
         self.kubectl("delete", "namespace", self.name, "--wait=false")
-        for pool in self._pools:
-            self.kubectl("delete", "hostportpool", pool, "--ignore-not-found", "--timeout=60s")
-
-    def _show(self) -> str:
-        return self.operator.log[-3000:]
+        if self._pools:
+            self.kubectl("delete", "hostportpool", *self._pools, "--ignore-not-found", "--wait=false")
 
 
 def deployment(name: str, ports: list[Json] | None = None, **fields: Any) -> Json:

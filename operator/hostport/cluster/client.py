@@ -21,7 +21,7 @@ Json = dict[str, Any]
 
 _METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
 _TIMEOUT_SECONDS = 30.0
-# A watch is ended by the server first; silence for longer than its bookmarks' interval means that nobody is there.
+# Where there are bookmarks they come every minute; a watch that is silent for longer is begun anew.
 _WATCH_SECONDS = 290
 _SILENCE_SECONDS = 75.0
 
@@ -75,7 +75,7 @@ class Api:
         return await self._call("PATCH", path, body, {"Content-Type": kind, "Accept": _METADATA_ONLY})
 
     async def watch(self, path: str, version: str) -> AsyncIterator[tuple[str, Json]]:
-        """Changes after `version` as (type, object), until the server ends the watch; raises `Gone` if it can't."""
+        """Changes after `version` as (type, object), until it falls silent or is ended; raises `Gone` if it can't."""
         query = {
             "watch": "1",
             "resourceVersion": version,
@@ -91,7 +91,10 @@ class Api:
                 if event["type"] == "ERROR":
                     raise _watch_error(event["object"], path)
                 yield event["type"], event["object"]
-        except (TimeoutError, aiohttp.ClientError, ValueError) as error:
+        except TimeoutError:
+            # Bookmarks begin with the first event: on a quiet kind silence is no fault, nor is it a proof of life.
+            return
+        except (aiohttp.ClientError, ValueError) as error:
             raise Unreachable(0, _say(error), f"watch {path}") from error
         finally:
             response.close()

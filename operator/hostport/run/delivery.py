@@ -118,17 +118,15 @@ class Delivery:
     def _told(self, plan: Plan, since: float) -> None:
         workload, metrics = plan.workload, self._office.metrics
         metrics.allocation_seconds.observe(clock.monotonic() - since)
-        given = {entry.ref: port for entry, port, _ in plan.ports if port}
-        taken = [f"{entry.ref}={entry.host_port}" for entry, port, _ in plan.ports if not port]
         for change in plan.changes:
             if change.lease is not None and change.lease.port in plan.granted and change.lease.state == "active":
                 metrics.allocations.labels(change.pool, "granted").inc()
+        pools = {lease.port: pool for (pool, _), lease in self._office.state.book.of_owner(workload.key).items()}
+        given = [f"{e.ref} → hostPort {port} from pool {pools.get(e.ref, '?')}" for e, port, _ in plan.ports if port]
         if given:
-            self._say(
-                workload, "PortsAssigned", ", ".join(f"{ref} → hostPort {port}" for ref, port in given.items()), plan
-            )
-        if taken or plan.released:
-            self._say(workload, "PortsReleased", ", ".join(taken or plan.released), plan)
+            self._say(workload, "PortsAssigned", "; ".join(given), plan)
+        if plan.released:
+            self._say(workload, "PortsReleased", "; ".join(plan.released), plan)
 
     def _say(self, workload: Workload, reason: str, text: str, plan: Plan) -> None:
         self._office.tell(workload, reason, text)

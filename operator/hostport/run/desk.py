@@ -127,6 +127,7 @@ class Desk:
             self._finish(plan, since, failed)
         for key in failed:
             self.touch(key)
+        self._office.news.set()
 
     def _plan(self, workload: Workload, now: str) -> Plan | None:
         try:

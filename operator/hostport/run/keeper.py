@@ -1,13 +1,14 @@
-"""The keeper: once a second, leases on their way out take their next step, and pools say how they stand."""
+"""The keeper: leases on their way out take their next step, and pools say how they stand; once a second at most."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 
 from hostport.allocation.settle import next_steps
 from hostport.cluster import paths
-from hostport.cluster.errors import ApiError
+from hostport.cluster.errors import ApiError, Conflict
 from hostport.cluster.foreign import pod_use
 from hostport.cluster.reader import pages
 from hostport.ledger.book import Change, Place
@@ -22,7 +23,7 @@ TICK_SECONDS = 1.0
 
 
 class Keeper:
-    """Looks around once a second; between changes it finds nothing to do."""
+    """Looks around when there is news, and once a second; between changes it finds nothing to do."""
 
     def __init__(self, office: Office, desk: Desk) -> None:
         self._office = office
@@ -34,11 +35,19 @@ class Keeper:
     async def run(self) -> None:
         """Look until cancelled."""
         while True:
+            began = clock.monotonic()
             try:
                 await self.look()
             except ApiError as error:
                 logger.warning("%s; looking again in %.0f s", error, TICK_SECONDS)
-            await asyncio.sleep(TICK_SECONDS)
+            await self._pause(began)
+
+    async def _pause(self, began: float) -> None:
+        """Until there is news or a second has passed; but no two looks within a second."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._office.news.wait(), TICK_SECONDS)
+        self._office.news.clear()
+        await asyncio.sleep(max(0.0, TICK_SECONDS - (clock.monotonic() - began)))
 
     async def look(self) -> None:
         """One look."""
@@ -87,4 +96,5 @@ class Keeper:
                 for block in self._office.ledger.blocks(name):
                     if not block.home:
                         await self._office.store.remove(block)
-                await self._office.store.release(name)
+                with contextlib.suppress(Conflict):  # somebody wrote the pool just now: at the next look
+                    await self._office.store.release(name)

@@ -119,7 +119,7 @@ class Operator:
         state = self._office.state
         leases = sum(len(state.book.of_pool(name)) for name in state.pools)
         workloads = len(self._office.workloads)
-        return f"{len(state.pools)} pools, {leases} leases, {len(state.nodes)} nodes, {workloads} workloads"
+        return f"pools {len(state.pools)}, leases {leases}, nodes {len(state.nodes)}, workloads that ask {workloads}"
 
     @staticmethod
     def _start(work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:

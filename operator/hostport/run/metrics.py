@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 from hostport.allocation.summary import Counts, Summary
 from hostport.api.ports import Protocol
@@ -17,6 +17,7 @@ class Metrics:
     """The operator's series."""
 
     def __init__(self) -> None:
+        disable_created_metrics()
         self.registry = registry = CollectorRegistry()
         by_pool = ["pool", "protocol"]
         self._pools = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from random import Random
 
@@ -18,7 +19,7 @@ from hostport.run.metrics import Metrics
 
 @dataclass
 class Office:
-    """One per process. `workloads` are those that ask for numbers or have some."""
+    """One per process. `workloads` are those that ask for numbers or have some; `news` wakes the keeper."""
 
     api: Api
     teller: Teller
@@ -28,6 +29,7 @@ class Office:
     ledger: Ledger
     planner: Planner
     workloads: dict[str, Workload] = field(default_factory=dict)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
 
     @classmethod
     def open(cls, api: Api, instance: str) -> Office:

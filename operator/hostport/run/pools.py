@@ -49,6 +49,7 @@ class Pools:
         if pool.held:
             self._office.ledger.holds(name)
         self._take_leases(name, raw)
+        self._office.news.set()
         return name
 
     def _take_leases(self, name: str, raw: Json) -> None:

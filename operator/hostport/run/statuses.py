@@ -6,6 +6,7 @@ from typing import Any
 
 from hostport.allocation.state import State
 from hostport.allocation.summary import Summary, summarize
+from hostport.api.names import AUTO
 from hostport.api.pool import Pool
 from hostport.run import clock
 from hostport.run.office import Office
@@ -76,7 +77,7 @@ def judge(state: State, pool: Pool, summary: Summary) -> list[Condition]:
         ),
         _condition(
             pool, "OutOfRange", bool(summary.out_of_range), "LeasesOutside" if summary.out_of_range else "AllInside",
-            f"{summary.out_of_range} leases are on numbers that the pool does not hand out any more; they stay until "
+            f"leases on numbers that the pool does not hand out any more: {summary.out_of_range}; they stay until "
             "their workloads give them back" if summary.out_of_range else "",
         ),
     ]  # fmt: skip
@@ -85,14 +86,14 @@ def judge(state: State, pool: Pool, summary: Summary) -> list[Condition]:
 def _ready(pool: Pool, summary: Summary) -> Condition:
     total = summary.total
     if pool.terminating:
-        text = f"being deleted; {summary.leases} leases still stand: take {'hostport/auto'} off their workloads"
+        text = f"being deleted; leases that still stand: {summary.leases}; take {AUTO} off their workloads"
         return _condition(pool, "Ready", False, "Terminating", text)
     if not summary.nodes:
         return _condition(pool, "Ready", False, "NoNodes", "no node matches spec.nodeSelector")
     if not total.free:
         text = f"all {total.capacity} numbers are leased, resting or in use by others; enlarge spec.ranges"
         return _condition(pool, "Ready", False, "Exhausted", text)
-    return _condition(pool, "Ready", True, "Serving", f"{total.free} numbers can be had on {summary.nodes} nodes")
+    return _condition(pool, "Ready", True, "Serving", f"free numbers: {total.free}; nodes: {summary.nodes}")
 
 
 def _condition(pool: Pool, kind: str, true: bool, reason: str, message: str) -> Condition:

@@ -10,12 +10,13 @@ from hostport.ledger.book import Change, Place
 class Draft:
     """Changes made to a state, remembered so that all of them can be undone. `kept` are places that stay wanted."""
 
-    __slots__ = ("_after", "_before", "_state", "kept")
+    __slots__ = ("_after", "_before", "_cursors", "_state", "kept")
 
     def __init__(self, state: State) -> None:
         self._state = state
         self._before: dict[Place, Lease | None] = {}
         self._after: dict[Place, Lease | None] = {}
+        self._cursors: dict[str, int] = {}
         self.kept: set[Place] = set()
 
     def put(self, pool: str, key: LeaseKey, lease: Lease | None) -> None:
@@ -33,12 +34,21 @@ class Draft:
         """Note that a place stays wanted."""
         self.kept.add((pool, key))
 
+    def turn(self, pool: str, port: int) -> None:
+        """Let RoundRobin go on behind `port`."""
+        self._cursors.setdefault(pool, self._state.cursors.get(pool))
+        self._state.cursors.gave(pool, port)
+
     def undo(self) -> None:
         """The state as it was."""
         for (pool, key), lease in self._before.items():
             self._state.put(Change(pool, key, lease))
+        for pool, port in self._cursors.items():
+            self._state.cursors.reset(pool, port)
         self._before.clear()
         self._after.clear()
+        self._cursors.clear()
+        self.kept.clear()
 
     @property
     def changes(self) -> list[Change]:

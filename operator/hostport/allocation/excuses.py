@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hostport.allocation.occupancy import View
+from hostport.allocation.occupancy import Taker, View
 from hostport.allocation.state import State
 from hostport.api.errors import NoMatchingPool, PoolExhausted, QuotaExceeded, Refusal, RequestRefused
 from hostport.api.podspec import PortEntry
 from hostport.api.pool import Pool
-from hostport.api.ports import PortSet
+from hostport.api.ports import PortSet, Protocol
 from hostport.api.workload import Workload
 
 
@@ -21,21 +21,25 @@ class Excuses:
         self._workload = workload
         self._said: dict[str, tuple[type[Refusal], str]] = {}
 
-    def none(self, pool: Pool, entries: Sequence[PortEntry]) -> bool:
-        """Whether the pool may give the workload these ports, as far as protocols and quota go."""
+    def none(self, pool: Pool, entries: Sequence[PortEntry], port: int = 0) -> bool:
+        """Whether the pool may give the workload these ports, as far as protocols and quota go.
+
+        `port`: the number in question, which may be the namespace's already.
+        """
         missing = {str(e.protocol) for e in entries if e.protocol not in pool.protocols}
         if missing:
             protocols = ", ".join(sorted(missing))
             self._said[pool.name] = (NoMatchingPool, f"pool {pool.name} hands out no {protocols} (its protocols)")
             return False
         if pool.quota is not None:
-            return self._within_quota(pool, len(entries))
+            return self._within_quota(pool, entries, port)
         return True
 
-    def _within_quota(self, pool: Pool, more: int) -> bool:
-        namespace = self._workload.namespace
-        held = self._state.book.held(pool.name, namespace)
-        if pool.quota is None or held + more <= pool.quota:
+    def _within_quota(self, pool: Pool, entries: Sequence[PortEntry], port: int) -> bool:
+        namespace, book = self._workload.namespace, self._state.book
+        held = book.held(pool.name, namespace)
+        more = sum(not book.holds(pool.name, namespace, port, entry.protocol) for entry in entries)
+        if pool.quota is None or not more or held + more <= pool.quota:
             return True
         text = f"namespace {namespace} holds {held} of the {pool.quota} numbers that pool {pool.name} allows it"
         self._said[pool.name] = (QuotaExceeded, f"{text}, and {more} more are asked for")
@@ -51,6 +55,9 @@ class Excuses:
         if pool.name not in self._said:
             text = f"pool {pool.name} has no {length} consecutive free numbers: {self._counts(pool, entries)}"
             self._said[pool.name] = (PoolExhausted, text)
+
+    def __bool__(self) -> bool:
+        return bool(self._said)
 
     def refusal(self) -> Refusal:
         """The refusal that says it all."""
@@ -69,25 +76,42 @@ class Excuses:
 
 
 def refuse_exact(
-    state: State, workload: Workload, entry: PortEntry, port: int, pools: Sequence[Pool]
-) -> RequestRefused:
+    state: State, workload: Workload, group: Sequence[PortEntry], port: int, pools: Sequence[Pool]
+) -> Refusal:
     """The refusal of one number: who has it, and which is the nearest that is free."""
-    for pool in pools:
-        view = state.view(pool, workload.placement).view
-        if entry.protocol in view.valid and view.valid[entry.protocol][port]:
-            holders = sorted(
-                {taker.by for taker in state.occupancy.in_the_way(view, entry.protocol, port, workload.key)}
-            )
-            by = ", ".join(holders[:3]) or "nobody, but the quota is used up"
-            return RequestRefused(
-                f"{port}/{entry.protocol} for {entry.ref} is held by {by}{_nearest(view, entry, port)}"
-            )
+    excuses = Excuses(state, workload)
+    asked = f"{port}/{'+'.join(entry.protocol for entry in group)} for {', '.join(entry.ref for entry in group)}"
+    serving = [pool for pool in pools if excuses.none(pool, group, port)]
+    inside = [pool for pool in serving if _is_valid(state, workload, group, port, pool)]
+    if inside:
+        view = state.view(inside[0], workload.placement).view
+        free = PortSet(view.free_for([entry.protocol for entry in group])).nearest(port)
+        nearest = f"the nearest free number is {free}" if free else "no other number is free"
+        return RequestRefused(f"{asked} is held by {_holders(state, workload, group, port, view)}; {nearest}")
+    if excuses:
+        return excuses.refusal()
     served = "; ".join(f"{pool.name} has {pool.all_ports}" for pool in pools)
-    return RequestRefused(
-        f"{port}/{entry.protocol} for {entry.ref} is outside of every pool that may serve it: {served}"
-    )
+    return RequestRefused(f"{asked} is outside of every pool that may serve it: {served}")
 
 
-def _nearest(view: View, entry: PortEntry, port: int) -> str:
-    nearest = PortSet(view.free[entry.protocol]).nearest(port)
-    return f"; the nearest free number is {nearest}" if nearest else "; no other number is free"
+def _is_valid(state: State, workload: Workload, group: Sequence[PortEntry], port: int, pool: Pool) -> bool:
+    valid = state.view(pool, workload.placement).view.valid
+    return all(valid[entry.protocol][port] for entry in group)
+
+
+def _holders(state: State, workload: Workload, group: Sequence[PortEntry], port: int, view: View) -> str:
+    """Those on a number, for people: at most three of them, this workload itself only where it is nobody else."""
+    takers = {(t.by, e.protocol): t for e in group for t in state.occupancy.in_the_way(view, e.protocol, port)}
+    others = {by: taker for by, taker in takers.items() if taker.owner != workload.key}
+    said = {_named(state, taker, protocol, port) for (_, protocol), taker in (others or takers).items()}
+    return ", ".join(sorted(said)[:3])
+
+
+def _named(state: State, taker: Taker, protocol: Protocol, port: int) -> str:
+    if not taker.lease:
+        return taker.by
+    for (name, key), lease in state.book.of_owner(taker.owner).items():
+        if (key.protocol, key.port) == (protocol, port):
+            rest = f"; it rests for {state.pools[name].cooldown} s from {lease.released} on" if lease.released else ""
+            return f"{taker.by} ({lease.port}{rest})"
+    return taker.by

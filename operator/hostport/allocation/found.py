@@ -5,88 +5,124 @@ The four cases of a number: (a) its own lease; (b) its own, resting; (c) somebod
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
+from hostport.allocation.occupancy import Taker, nodes_overlap
 from hostport.allocation.state import State
-from hostport.api.lease import Lease
-from hostport.api.podspec import PortEntry
-from hostport.api.ports import Protocol
+from hostport.api.lease import Lease, LeaseKey
+from hostport.api.podspec import Claim, PortEntry
+from hostport.api.ports import Protocol, ips_overlap
 from hostport.api.request import Request
 from hostport.api.workload import Workload
 from hostport.ledger.book import Place
 
-Held = dict[tuple[Protocol, int], list[Place]]
+_RANK = {"active": 0, "releasing": 1, "released": 2}
+
+
+class Number(NamedTuple):
+    """A number that the workload has in a pool, by whichever leases."""
+
+    pool: str
+    protocol: Protocol
+    port: int
+    keys: tuple[LeaseKey, ...]
 
 
 @dataclass(slots=True)
 class Found:
     """The workload's leases against its template.
 
-    `held`: entries whose number is leased already, with that number's places. `copies`: entries with a number that
-    looks like ours and has no lease. `missing`: entries that need a number. `by_hand`: the user's own, left alone.
+    `held`: entries that have numbers already, the one to keep first. `copies`: entries with a number that looks like
+    ours and has no lease. `missing`: entries that need a number. `ours`: whatever shows a number that we have written,
+    requested or not, with its hostIP. `by_hand`: all else that the template claims.
     """
 
-    own: Mapping[Place, Lease]
-    held: dict[PortEntry, list[Place]] = field(default_factory=dict)
+    numbers: Mapping[tuple[Protocol, int], list[Number]] = field(default_factory=dict)
+    held: dict[PortEntry, list[Number]] = field(default_factory=dict)
     copies: dict[PortEntry, int] = field(default_factory=dict)
     missing: list[PortEntry] = field(default_factory=list)
-    by_hand: list[PortEntry] = field(default_factory=list)
+    ours: Mapping[PortEntry, str] = field(default_factory=dict)
+    by_hand: frozenset[Claim] = frozenset()
     conflicts: list[str] = field(default_factory=list)
 
     @property
     def wanted(self) -> list[PortEntry]:
-        """The entries that are to have a lease."""
-        return [*self.held, *self.copies, *self.missing]
+        """The entries that are to have a lease, in the order of the template."""
+        return sorted((*self.held, *self.copies, *self.missing), key=lambda entry: (entry.container, entry.position))
 
 
-def look(state: State, workload: Workload, request: Request | None) -> Found:
+NOTHING = Found()
+
+
+def look(state: State, workload: Workload, request: Request) -> Found:
     """Sort the requested entries by what is found in them."""
     own = state.book.of_owner(workload.key)
-    found = Found(own)
-    if request is None:
-        return found
     if not own and not workload.claims:
-        found.missing = list(request.entries)
-        return found
+        return Found(missing=list(request.entries))
     by_number, by_ref = _indexed(own)
+    found = Found(by_number, ours=written(workload, own))
     for entry in request.entries:
-        _sort(state, workload, entry, found, by_number, by_ref)
+        shown = by_number.get((entry.protocol, entry.host_port), [])
+        if entry.host_port and not shown and _is_settled(state, workload, entry, found):
+            continue
+        numbers = [*shown, *(n for n in by_ref.get((entry.ref, entry.protocol), ()) if n not in shown)]
+        if numbers:
+            found.held[entry] = numbers
+        else:
+            found.missing.append(entry)
+    found.by_hand = workload.claims.difference(entry.claim for entry in (*found.wanted, *found.ours))
     return found
 
 
-def _indexed(own: Mapping[Place, Lease]) -> tuple[Held, dict[str, list[Place]]]:
-    by_number: Held = {}
-    by_ref: dict[str, list[Place]] = {}
-    # Active ones last, so that they win where a port has had two numbers.
-    for place, lease in sorted(own.items(), key=lambda item: item[1].state, reverse=True):
-        by_number.setdefault((place[1].protocol, place[1].port), []).append(place)
-        numbers = by_ref.get(lease.port)
-        if numbers is None or numbers[0][1].port != place[1].port:
-            numbers = by_ref[lease.port] = []
-        numbers.append(place)
+def written(workload: Workload, own: Mapping[Place, Lease]) -> dict[PortEntry, str]:
+    """The entries whose number we have written: it is leased, or was and `hostport/assigned` says so. With its IP."""
+    noted = workload.assigned()
+    active_last = sorted(own.items(), key=lambda item: item[1].state == "active")
+    leases = {(key.protocol, key.port): (lease.state, key.ip) for (_, key), lease in active_last}
+    found = {}
+    for entry in workload.entries:
+        state, ip = leases.get((entry.protocol, entry.host_port), ("", ""))
+        if state == "active" or (state and noted.get(entry.ref) == entry.host_port):
+            found[entry] = ip
+    return found
+
+
+def _indexed(
+    own: Mapping[Place, Lease],
+) -> tuple[dict[tuple[Protocol, int], list[Number]], dict[tuple[str, Protocol], list[Number]]]:
+    """The workload's numbers by (protocol, port) and by the PORT they are leased for, active ones first."""
+    keys: dict[tuple[str, Protocol, int], list[LeaseKey]] = {}
+    refs: dict[tuple[str, Protocol, int], dict[str, None]] = {}
+    for (pool, key), lease in sorted(own.items(), key=lambda item: _RANK[item[1].state]):
+        keys.setdefault((pool, key.protocol, key.port), []).append(key)
+        refs.setdefault((pool, key.protocol, key.port), {})[lease.port] = None
+    by_number: dict[tuple[Protocol, int], list[Number]] = {}
+    by_ref: dict[tuple[str, Protocol], list[Number]] = {}
+    for (pool, protocol, port), leased in keys.items():
+        number = Number(pool, protocol, port, tuple(leased))
+        by_number.setdefault((protocol, port), []).append(number)
+        for ref in refs[pool, protocol, port]:
+            by_ref.setdefault((ref, protocol), []).append(number)
     return by_number, by_ref
 
 
-def _sort(
-    state: State, workload: Workload, entry: PortEntry, found: Found, by_number: Held, by_ref: dict[str, list[Place]]
-) -> None:
-    port = entry.host_port
-    mine = by_number.get((entry.protocol, port)) if port else None
-    if port and not mine:
-        others = [t for t in state.occupancy.takers(entry.protocol, port) if t.lease]
-        if others:
-            found.conflicts.append(
-                f"hostPort {port}/{entry.protocol} of {entry.ref} is leased to {others[0].by}: it gets another number"
-            )
-        elif workload.assigned().get(entry.ref) == port:
-            found.copies[entry] = port
-            return
-        else:
-            found.by_hand.append(entry)
-            return
-    places = mine or by_ref.get(entry.ref)
-    if places and places[0][1].protocol == entry.protocol:
-        found.held[entry] = places
-    else:
-        found.missing.append(entry)
+def _is_settled(state: State, workload: Workload, entry: PortEntry, found: Found) -> bool:
+    """Whether a number that is not ours by lease stays: a copy to be leased, or the user's own."""
+    others = [taker.by for taker in _leased_to_others(state, workload, entry.claim)]
+    if others:
+        found.conflicts.append(
+            f"hostPort {entry.host_port}/{entry.protocol} of {entry.ref} is leased to {others[0]}:"
+            " it gets another number"
+        )
+        return False
+    if workload.assigned().get(entry.ref) == entry.host_port:
+        found.copies[entry] = entry.host_port
+    return True
+
+
+def _leased_to_others(state: State, workload: Workload, claim: Claim) -> Iterable[Taker]:
+    nodes = state.eligible(workload.placement)
+    takers = state.occupancy.takers(claim.protocol, claim.port)
+    return (t for t in takers if t.lease and ips_overlap(t.ip, claim.ip) and nodes_overlap(t.nodes, nodes))

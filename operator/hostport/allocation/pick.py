@@ -7,19 +7,19 @@ from random import Random
 
 from bitarray import bitarray
 
+from hostport.allocation.candidates import unfit
 from hostport.allocation.draft import Draft
 from hostport.allocation.excuses import Excuses, refuse_exact
-from hostport.allocation.found import Found
-from hostport.allocation.occupancy import View
-from hostport.allocation.policy import lowest_run, next_free, random_start, stable_start
+from hostport.allocation.found import NOTHING, Found, Number
+from hostport.allocation.occupancy import View, nodes_overlap
+from hostport.allocation.policy import next_free, random_start, stable_start
 from hostport.allocation.state import PoolView, State
 from hostport.api.lease import Lease, LeaseKey
 from hostport.api.podspec import PortEntry
 from hostport.api.pool import Pool
+from hostport.api.ports import ips_overlap
 from hostport.api.request import Request
 from hostport.api.workload import Workload
-from hostport.ledger.block import BLOCK_SIZE
-from hostport.ledger.book import Place
 
 Group = list[PortEntry]
 Numbers = dict[PortEntry, tuple[int, str]]
@@ -28,77 +28,106 @@ Numbers = dict[PortEntry, tuple[int, str]]
 class Picker:
     """Fills a draft with the leases of one workload. `numbers` are the hostPort and hostIP of each entry served."""
 
-    def __init__(self, state: State, rng: Random, workload: Workload, request: Request, draft: Draft) -> None:
+    def __init__(
+        self,
+        state: State,
+        rng: Random,
+        workload: Workload,
+        request: Request,
+        draft: Draft,
+        found: Found = NOTHING,
+    ) -> None:
         self._state = state
         self._rng = rng
         self._workload = workload
         self._request = request
         self._draft = draft
+        self._found = found
         self.numbers: Numbers = {}
 
     # What is there already
 
-    def keep(self, found: Found) -> list[PortEntry]:
-        """Keep or revive what the workload holds; returns the entries that need another number after all."""
-        return [entry for entry, places in found.held.items() if not self._keep(entry, places)]
+    def keep(self) -> list[PortEntry]:
+        """Keep or revive what the workload has; returns the entries that need another number after all.
 
-    def _keep(self, entry: PortEntry, places: list[Place]) -> bool:
-        name, key = places[0]
-        pool = self._state.pools[name]
-        if not self._still_wanted(entry, name, key.port):
+        What the template shows goes first: a number that has changed entries is not to end up on both.
+        """
+        held = self._found.held
+        left = [e for e in held if not any(self.keeps(e, n) for n in held[e] if n.port == e.host_port)]
+        return [e for e in left if not any(self.keeps(e, n) for n in held[e] if n.port != e.host_port)]
+
+    def start_over(self) -> None:
+        """Nothing kept, nothing taken."""
+        self._draft.undo()
+        self.numbers.clear()
+
+    def keeps(self, entry: PortEntry, number: Number) -> bool:
+        """Keep a number if it may be kept.
+
+        What is in use stays, whatever has become of the pool. What rests, or must be leased on more nodes, is taken
+        like a new number.
+        """
+        pool = self._state.pools.get(number.pool)
+        if pool is None or not self.still_wanted(entry, number):
             return False
-        seen = self._state.view(pool, self._workload.placement)
-        have = {place[1] for place in places}
-        needed = set(_keys(pool, seen, entry, key.port)) or have
-        if needed - have and any(
-            self._state.occupancy.in_the_way(seen.view, key.protocol, key.port, self._workload.key)
-        ):
+        keys = self._keys(pool, self._seen(pool), entry, number.port) or number.keys
+        if any((pool.name, key) in self._draft.kept for key in keys):
             return False
-        for needed_key in needed:
-            self._hold(pool, needed_key, entry)
-        self.numbers[entry] = (key.port, pool.host_ip)
+        if any(self._is_new(pool, key) for key in keys):
+            return self.take_if_fit([entry], pool, number.port)
+        self._lease(entry, pool, keys)
         return True
 
-    def _others(self, view: View, entry: PortEntry, port: int) -> bool:
-        return any(self._state.occupancy.in_the_way(view, entry.protocol, port, self._workload.key))
+    def still_wanted(self, entry: PortEntry, number: Number) -> bool:
+        """Whether the annotations let the entry keep the number."""
+        exact = self._request.exact.get(entry.ref, number.port)
+        return exact == number.port and (self._request.pools is None or number.pool in self._request.pools)
 
-    def _still_wanted(self, entry: PortEntry, pool: str, port: int) -> bool:
-        exact = self._request.exact.get(entry.ref, port)
-        return exact == port and (self._request.pools is None or pool in self._request.pools)
+    def _is_new(self, pool: Pool, key: LeaseKey) -> bool:
+        lease = self._state.book.get(pool.name, key)
+        return lease is None or bool(lease.released)
 
-    def adopt(self, found: Found, pools: Sequence[Pool]) -> list[PortEntry]:
+    def adopt(self, pools: Sequence[Pool]) -> list[PortEntry]:
         """Lease the numbers that carry our mark but have no lease; returns the entries whose number can't be had."""
-        return [entry for entry, port in found.copies.items() if not self._take_if_free([entry], port, pools)]
+        copies = self._found.copies
+        return [
+            entry
+            for entry, port in copies.items()
+            if self._request.exact.get(entry.ref, port) != port or not self._take_first([entry], port, pools)
+        ]
 
     # New numbers
 
     def grant(self, missing: Sequence[PortEntry], pools: Sequence[Pool]) -> None:
         """A number for each entry; raises a `Refusal` when one can't be had."""
-        if self._request.contiguous:
-            self._grant_run(missing, pools)
-            return
         for group in self._groups(missing):
             self._grant_group(group, pools)
 
     def _groups(self, entries: Sequence[PortEntry]) -> list[Group]:
-        """TCP and UDP of one containerPort go together, unless different numbers are asked for."""
+        """TCP and UDP of one containerPort go together, unless different numbers are asked for.
+
+        Who asks for a number goes first, or the others might take it.
+        """
         if len(entries) == 1:
             return [[entries[0]]]
+        exact, prefer = self._request.exact, self._request.prefer
         groups: dict[tuple[str, int, int | None, int | None], Group] = {}
         for e in entries:
-            same = (e.container_name, e.number, self._request.exact.get(e.ref), self._request.prefer.get(e.ref))
-            groups.setdefault(same, []).append(e)
-        return [part for group in groups.values() for part in _one_per_protocol(group)]
+            groups.setdefault((e.container_name, e.number, exact.get(e.ref), prefer.get(e.ref)), []).append(e)
+        ordered = [part for group in groups.values() for part in _one_per_protocol(group)]
+        if exact or prefer:
+            ordered.sort(key=lambda group: (group[0].ref not in exact, group[0].ref not in prefer))
+        return ordered
 
     def _grant_group(self, group: Group, pools: Sequence[Pool]) -> None:
         ref = group[0].ref
         exact = self._request.exact.get(ref)
         if exact is not None:
-            if not self._take_if_free(group, exact, pools):
-                raise refuse_exact(self._state, self._workload, group[0], exact, pools)
+            if not self._take_first(group, exact, pools):
+                raise refuse_exact(self._state, self._workload, group, exact, pools)
             return
         for wished in (self._request.prefer.get(ref), self._partner(group)):
-            if wished is not None and self._take_if_free(group, wished, pools):
+            if wished is not None and self._take_first(group, wished, pools):
                 return
         excuses = Excuses(self._state, self._workload)
         for pool in pools:
@@ -115,13 +144,13 @@ class Picker:
         return None
 
     def _take_next(self, group: Group, pool: Pool) -> bool:
-        seen = self._state.view(pool, self._workload.placement)
-        bits = seen.view.free_for([entry.protocol for entry in group])
-        port = next_free(bits, self._start(pool, seen.view, bits, group[0]))
+        view = self._seen(pool).view
+        bits = view.free_for([entry.protocol for entry in group])
+        port = next_free(bits, self._start(pool, view, bits, group[0]))
         if port < 0:
             return False
-        self._lease(group, pool, seen, port)
-        self._state.cursors.gave(pool.name, port)
+        self._take(group, pool, port)
+        self._draft.turn(pool.name, port)
         return True
 
     def _start(self, pool: Pool, view: View, bits: bitarray, entry: PortEntry) -> int:
@@ -134,50 +163,77 @@ class Picker:
                 return stable_start(f"{self._workload.key}:{entry.ref}", view.valid[entry.protocol])
         return self._state.cursors.get(pool.name)
 
-    def _take_if_free(self, group: Group, port: int, pools: Sequence[Pool]) -> bool:
-        excuses = Excuses(self._state, self._workload)
-        for pool in pools:
-            seen = self._state.view(pool, self._workload.placement)
-            if excuses.none(pool, group) and all(self._is_free(seen.view, entry, port) for entry in group):
-                self._lease(group, pool, seen, port)
-                return True
-        return False
+    def _take_first(self, group: Group, port: int, pools: Sequence[Pool]) -> bool:
+        return any(self._take_if_free(group, pool, port) for pool in pools)
 
-    def _is_free(self, view: View, entry: PortEntry, port: int) -> bool:
+    def take_if_fit(self, group: Group, pool: Pool, port: int) -> bool:
+        """Take this number if the pool may serve the workload and it can be had."""
+        return not unfit(self._state, self._workload, pool) and self._take_if_free(group, pool, port)
+
+    def _take_if_free(self, group: Group, pool: Pool, port: int) -> bool:
+        if not Excuses(self._state, self._workload).none(pool, group, port):
+            return False
+        if not all(self._is_free(pool, entry, port) for entry in group):
+            return False
+        self._take(group, pool, port)
+        return True
+
+    def _is_free(self, pool: Pool, entry: PortEntry, port: int) -> bool:
+        """Free, or taken by nobody but this workload itself: its own Pods and template, a lease of the same port."""
+        view = self._seen(pool).view
         if not view.valid[entry.protocol][port]:
             return False
         if view.free[entry.protocol][port]:
             return True
-        # What keeps it taken may be this very workload: its own Pods, or the template that shows the number.
-        me = self._workload.key
-        return all(t.owner == me and not t.lease for t in self._state.occupancy.in_the_way(view, entry.protocol, port))
-
-    def _grant_run(self, missing: Sequence[PortEntry], pools: Sequence[Pool]) -> None:
-        groups = self._groups(missing)
-        excuses = Excuses(self._state, self._workload)
-        for pool in pools:
-            if excuses.none(pool, list(missing)) and self._take_run(groups, pool):
-                return
-            excuses.no_run(pool, list(missing), len(groups))
-        raise excuses.refusal()
-
-    def _take_run(self, groups: list[Group], pool: Pool) -> bool:
-        seen = self._state.view(pool, self._workload.placement)
-        protocols = {entry.protocol for group in groups for entry in group}
-        first = lowest_run(seen.view.free_for(protocols), len(groups), BLOCK_SIZE)
-        if first < 0:
+        if any(self._state.occupancy.in_the_way(view, entry.protocol, port, self._workload.key)):
             return False
-        for offset, group in enumerate(groups):
-            self._lease(group, pool, seen, first + offset)
+        return not self._is_by_hand(pool, entry, port) and self._is_ours_to_move(pool, view, entry, port)
+
+    def _is_by_hand(self, pool: Pool, entry: PortEntry, port: int) -> bool:
+        return any(
+            (claim.protocol, claim.port) == (entry.protocol, port) and ips_overlap(claim.ip, pool.host_ip)
+            for claim in self._found.by_hand
+        )
+
+    def _is_ours_to_move(self, pool: Pool, view: View, entry: PortEntry, port: int) -> bool:
+        """Whether the workload's own leases of a number may be for this entry.
+
+        That is so when they have been for it before; and when no other entry keeps the number, unless it rests.
+        """
+        for place, lease in self._state.book.of_owner(self._workload.key).items():
+            key = place[1]
+            if (key.protocol, key.port) != (entry.protocol, port):
+                continue
+            if place[0] == pool.name:
+                settled = lease.port != entry.ref and lease.state != "active"
+                if place in self._draft.kept or settled:
+                    return False
+            elif ips_overlap(key.ip, pool.host_ip) and nodes_overlap(self._state.nodes_of(place), view.scope):
+                return False
         return True
 
     # Leases
 
-    def _lease(self, group: Group, pool: Pool, seen: PoolView, port: int) -> None:
+    def _take(self, group: Group, pool: Pool, port: int) -> None:
+        seen = self._seen(pool)
         for entry in group:
-            for key in _keys(pool, seen, entry, port):
-                self._hold(pool, key, entry)
-            self.numbers[entry] = (port, pool.host_ip)
+            self._lease(entry, pool, self._keys(pool, seen, entry, port))
+
+    def _lease(self, entry: PortEntry, pool: Pool, keys: Sequence[LeaseKey]) -> None:
+        for key in keys:
+            self._hold(pool, key, entry)
+        port = keys[0].port
+        if self._found.numbers:
+            self._drop_covered(pool, keys, self._found.numbers.get((entry.protocol, port), ()))
+        self.numbers[entry] = (port, pool.host_ip)
+
+    def _drop_covered(self, pool: Pool, keys: Sequence[LeaseKey], numbers: Sequence[Number]) -> None:
+        """A lease for the whole pool stands in for those of single nodes, in the same write."""
+        if keys[0].node:
+            return
+        for key in (key for number in numbers if number.pool == pool.name for key in number.keys if key.node):
+            if self._state.book.get(pool.name, key) is not None:
+                self._draft.put(pool.name, key, None)
 
     def _hold(self, pool: Pool, key: LeaseKey, entry: PortEntry) -> None:
         """The lease of `key`, new or as it stood, active and for this entry."""
@@ -188,11 +244,21 @@ class Picker:
         elif before.state != "active" or (before.uid, before.port) != (self._workload.uid, entry.ref):
             self._draft.put(pool.name, key, before.revived(self._workload.uid, entry.ref))
 
+    def _keys(self, pool: Pool, seen: PoolView, entry: PortEntry, port: int) -> list[LeaseKey]:
+        """What must be leased for an entry to have a number: it for the whole pool, or for each node of the few.
 
-def _keys(pool: Pool, seen: PoolView, entry: PortEntry, port: int) -> list[LeaseKey]:
-    """What must be leased for an entry to have a number: it for the whole pool, or for each node of the few."""
-    nodes = sorted(seen.view.scope) if seen.pinned else ("",)
-    return [LeaseKey(port, entry.protocol, node, pool.host_ip) for node in nodes]
+        A lease for the whole pool that the workload has already is enough for a few nodes as well.
+        """
+        whole = LeaseKey(port, entry.protocol, "", pool.host_ip)
+        if not seen.pinned:
+            return [whole]
+        before = self._state.book.get(pool.name, whole)
+        if before is not None and before.owner == self._workload.key:
+            return [whole]
+        return [LeaseKey(port, entry.protocol, node, pool.host_ip) for node in sorted(seen.view.scope)]
+
+    def _seen(self, pool: Pool) -> PoolView:
+        return self._state.view(pool, self._workload.placement)
 
 
 def _one_per_protocol(group: Group) -> Iterator[Group]:

@@ -6,20 +6,22 @@ Whoever makes it must commit its changes to the ledger, or put the state back to
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from random import Random
 
 from hostport.allocation.candidates import candidates
 from hostport.allocation.draft import Draft
-from hostport.allocation.found import Found, look
+from hostport.allocation.found import Found, look, written
 from hostport.allocation.pick import Picker
+from hostport.allocation.runs import RunPicker
 from hostport.allocation.state import State
 from hostport.api.errors import Refusal
 from hostport.api.lease import Lease
 from hostport.api.podspec import PortEntry
 from hostport.api.request import Request, parse_request
 from hostport.api.workload import Workload
-from hostport.ledger.book import Change
+from hostport.ledger.book import Change, Place
 
 
 @dataclass(slots=True)
@@ -70,8 +72,9 @@ class Planner:
 
     def _serve(self, workload: Workload, request: Request, now: str) -> Plan:
         found = look(self._state, workload, request)
+        own = dict(self._state.book.of_owner(workload.key))
         draft = Draft(self._state)
-        picker = Picker(self._state, self._rng, workload, request, draft)
+        picker = Picker(self._state, self._rng, workload, request, draft, found)
         try:
             self._fill(picker, found, workload, request)
         except BaseException:
@@ -80,40 +83,41 @@ class Planner:
         plan = Plan(workload, conflicts=found.conflicts)
         for entry, (port, ip) in picker.numbers.items():
             plan.assigned[entry.ref] = port
-            if entry.host_port != port:
+            if entry.host_port != port or (ip and entry.claim.ip != ip):
                 plan.ports.append((entry, port, ip))
-        self._leave(workload, found, draft, now, plan)
+        if own:
+            self._leave(own, draft, now, plan)
+            plan.ports += [(entry, 0, ip) for entry, ip in found.ours.items() if entry not in picker.numbers]
         plan.granted = self._stamp(draft, now)
         plan.changes = draft.changes
         return plan
 
     def _fill(self, picker: Picker, found: Found, workload: Workload, request: Request) -> None:
-        missing = [*found.missing, *picker.keep(found)]
+        if request.contiguous:
+            RunPicker(self._state, workload, request, found, picker).serve()
+            return
+        missing = [*found.missing, *picker.keep()]
         if missing or found.copies:
             pools = candidates(self._state, workload, request)
-            picker.grant([*missing, *picker.adopt(found, pools)], pools)
+            picker.grant([*missing, *picker.adopt(pools)], pools)
 
     def _give_back(self, workload: Workload, now: str) -> Plan:
-        found = look(self._state, workload, None)
+        own = dict(self._state.book.of_owner(workload.key))
         draft, plan = Draft(self._state), Plan(workload)
-        self._leave(workload, found, draft, now, plan)
+        self._leave(own, draft, now, plan)
+        plan.ports += [(entry, 0, ip) for entry, ip in written(workload, own).items()]
         plan.changes = draft.changes
         return plan
 
-    def _leave(self, workload: Workload, found: Found, draft: Draft, now: str, plan: Plan) -> None:
-        """Every lease of the workload that nothing wants goes; its number goes out of the template if we wrote it."""
-        leaving = {place: lease for place, lease in found.own.items() if place not in draft.kept}
-        if not leaving:
-            return
-        written = workload.assigned()
-        for (pool, key), lease in leaving.items():
-            mine = [e for e in workload.entries if (e.protocol, e.host_port) == (key.protocol, key.port)]
-            for entry in mine:
-                if entry.ref not in plan.assigned and (lease.state == "active" or written.get(entry.ref) == key.port):
-                    plan.ports.append((entry, 0, key.ip))
-            if lease.state == "active":
-                draft.put(pool, key, lease._replace(releasing=now))
-                plan.released.append(f"{lease.port}={key.port}")
+    def _leave(self, own: Mapping[Place, Lease], draft: Draft, now: str, plan: Plan) -> None:
+        """Every lease of the workload that nothing wants goes."""
+        for (pool, key), lease in own.items():
+            if lease.state != "active" or (pool, key) in draft.kept or self._state.book.get(pool, key) is None:
+                continue
+            draft.put(pool, key, lease._replace(releasing=now))
+            number = f"{lease.port}={key.port}"
+            if number not in plan.released:
+                plan.released.append(number)
 
     def _stamp(self, draft: Draft, now: str) -> dict[str, int]:
         """Date the new leases and give them their common grant id; returns the number of each port."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from random import Random
 
 from bitarray import bitarray
-from bitarray.util import ones
 
 from hostport.api.ports import SPACE
 
@@ -20,16 +19,21 @@ def next_free(bits: bitarray, start: int) -> int:
     return found if found >= 0 else bits.find(1, 0, start)
 
 
-def lowest_run(bits: bitarray, length: int, block: int) -> int:
-    """Where the lowest run of `length` free numbers begins, inside one block of `block` if one fits; -1 if none is."""
-    wanted, fallback = ones(length), -1
-    at = bits.find(wanted)
+def lowest_run(free: Sequence[bitarray], block: int) -> int:
+    """Where the lowest run begins whose every number is free in the bits of its turn; -1 if none is.
+
+    Inside one block of `block` numbers if one fits.
+    """
+    starts, fallback = free[0].copy(), -1
+    for turn, bits in enumerate(free[1:], start=1):
+        starts &= bits << turn
+    at = starts.find(1)
     while at >= 0:
-        if at % block + length <= block:
+        if at % block + len(free) <= block:
             return at
         fallback = at if fallback < 0 else fallback
         # No run inside this block can begin before the block's end: go on in the next.
-        at = bits.find(wanted, (at // block + 1) * block)
+        at = starts.find(1, (at // block + 1) * block)
     return fallback
 
 
@@ -63,9 +67,17 @@ class Cursors:
         """The number after the one given last."""
         return self._next.get(pool, 0)
 
+    def forget(self, pool: str) -> None:
+        """A pool is gone."""
+        self._next.pop(pool, None)
+
     def gave(self, pool: str, port: int) -> None:
         """Note that `port` was given."""
         self._next[pool] = (port + 1) % SPACE
+
+    def reset(self, pool: str, port: int) -> None:
+        """Go on at `port`."""
+        self._next[pool] = port
 
 
 Start = Callable[[bitarray], int]

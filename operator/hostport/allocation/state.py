@@ -14,7 +14,7 @@ from hostport.api.placement import Placement
 from hostport.api.podspec import Claim
 from hostport.api.pool import Pool
 from hostport.api.ports import PortSet
-from hostport.ledger.book import Book, Change
+from hostport.ledger.book import Book, Change, Place
 
 _MOST_VIEWS = 64
 
@@ -71,6 +71,8 @@ class State:
         before = self.book.set(change)
         place = (change.pool, change.key)
         if change.lease is not None and before is not None and before.owner == change.lease.owner:
+            # What rests does not count in its namespace's quota any more.
+            self.openings += bool(change.lease.released and not before.released)
             return before
         if before is not None:
             self.openings += self.occupancy.give_back(change.key.protocol, change.key.port, self._leases.pop(place))
@@ -81,8 +83,12 @@ class State:
         return before
 
     def _lease_taker(self, pool: str, key: LeaseKey, lease: Lease) -> Taker:
-        scope: Nodes = frozenset((key.node,)) if key.node else self.scopes.setdefault(pool, set())
-        return Taker(lease.owner, lease.owner, scope, key.ip, lease=True)
+        return Taker(lease.owner, lease.owner, self.nodes_of((pool, key)), key.ip, lease=True)
+
+    def nodes_of(self, place: Place) -> Nodes:
+        """The nodes that a lease is for: one and the same set for all that are for a whole pool."""
+        pool, key = place
+        return frozenset((key.node,)) if key.node else self.scopes.setdefault(pool, set())
 
     # Pools and nodes
 
@@ -106,6 +112,7 @@ class State:
         for key in list(self.book.of_pool(name)):
             self.put(Change(name, key, None))
         self.book.drop_pool(name)
+        self.cursors.forget(name)
         self._redraw()
 
     def see_nodes(self, nodes: Iterable[Node]) -> bool:

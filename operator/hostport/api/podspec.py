@@ -47,6 +47,11 @@ class PortEntry(NamedTuple):
     def __hash__(self) -> int:
         return hash(self[:2])
 
+    @property
+    def claim(self) -> Claim:
+        """What the entry claims on a node by its hostPort."""
+        return Claim(self.protocol, self.host_port, canonical_ip(self.raw.get("hostIP") or ""))
+
 
 def port_entries(spec: dict[str, Any]) -> tuple[PortEntry, ...]:
     """Every port of the containers proper, in order."""

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from hostport.api.lease import Lease, LeaseKey
-
-BLOCK_SIZE = 256
+from hostport.ledger.book import BLOCK_SIZE
 
 Leases = Mapping[LeaseKey, Lease]
 Changes = Mapping[LeaseKey, Lease | None]

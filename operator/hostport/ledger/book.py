@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 from hostport.api.lease import Lease, LeaseKey
 
+# The numbers whose leases stand together in one object.
+BLOCK_SIZE = 256
+
 Place = tuple[str, LeaseKey]
 
 
@@ -59,6 +62,10 @@ class Book:
     def held(self, pool: str, namespace: str) -> int:
         """How many distinct (number, protocol) pairs a namespace has in a pool, resting ones not counted."""
         return len(self._held[pool, namespace])
+
+    def holds(self, pool: str, namespace: str, port: int, protocol: str) -> bool:
+        """Whether a namespace has that number already, resting ones not counted."""
+        return (port, protocol) in self._held[pool, namespace]
 
     def owners(self) -> Iterator[str]:
         """Everyone who has a lease."""

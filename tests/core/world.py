@@ -1,0 +1,280 @@
+"""A cluster on paper, with the operator's planning at work in it.
+
+What a user applies is planned for at once; the numbers are written into the manifest as the operator's patch would.
+Committing is left out: the ledger has tests of its own. After every step what must always be true is looked at.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+from hostport.allocation.plan import Plan, Planner
+from hostport.allocation.settle import next_steps
+from hostport.allocation.state import State
+from hostport.allocation.summary import Counts, summarize
+from hostport.api.lease import Lease
+from hostport.api.names import ASSIGNED
+from hostport.api.workload import Workload
+from hostport.cluster.foreign import pod_use, service_use, template_use
+from hostport.ledger.book import Place
+from tests.core import build, truths
+from tests.core.build import Json
+
+# A plan that is carried out must be followed by one that changes nothing; one more round is for a moved number.
+_MOST_ROUNDS = 3
+
+
+class World:
+    """Nodes, pools, workloads and Pods. Its clock stands still unless told to `wait`."""
+
+    def __init__(self, *nodes: str) -> None:
+        self.state = State()
+        self.planner = Planner(self.state, Random(0))
+        self.seconds = 0
+        self.plans: list[Plan] = []
+        self._objects: dict[str, Json] = {}
+        self._versions = 0
+        self._resting: dict[Place, int] = {}
+        self._overlaps: set[frozenset[Place]] = set()
+        self.state.see_nodes(build.node(name) for name in nodes or ("n1", "n2", "n3"))
+
+    @property
+    def now(self) -> str:
+        """The time as it stands in leases."""
+        return (datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=self.seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    # The administrator
+
+    def pool(self, name: str, *ranges: str, age: int = 0, **spec: object) -> None:
+        """Create a pool, or change all of its spec."""
+        self._versions += 1
+        self.state.see_pool(build.pool(name, *ranges, age=age, generation=self._versions, **spec))
+        self._accept_overlaps()
+        self.check()
+
+    def node(self, name: str, *taints: str, **labels: str) -> None:
+        """Add or change a node."""
+        self.state.see_nodes((build.node(name, *taints, **labels),))
+        self._accept_overlaps()
+        self.check()
+
+    def drop_node(self, name: str) -> None:
+        """Take a node away."""
+        self.state.forget_node(name)
+        self._accept_overlaps()
+        self.check()
+
+    # Users
+
+    def deploy(self, name: str, entries: str = "http:80", **more: object) -> dict[str, int]:
+        """Apply a Deployment and see which hostPort each of its ports gets; raises the refusal if it is refused."""
+        return self.apply(build.deployment(name, entries, **more))  # type: ignore[arg-type]
+
+    def apply(self, manifest: Json) -> dict[str, int]:
+        """`kubectl apply`: hostPorts that the user has never written stay."""
+        known = self._objects.get(_key(manifest))
+        manifest = copy.deepcopy(manifest)
+        if known is not None:
+            _merge(known, manifest)
+        return self.replace(manifest)
+
+    def replace(self, manifest: Json) -> dict[str, int]:
+        """`kubectl replace`: what is not in the manifest is gone."""
+        known = self._objects.get(_key(manifest))
+        self._versions += 1
+        uid = known["metadata"]["uid"] if known else f"uid-{self._versions}"
+        manifest = copy.deepcopy(manifest)
+        manifest["metadata"] = {**manifest["metadata"], "uid": uid}
+        self._objects[_key(manifest)] = manifest
+        return self.reconcile(_key(manifest))
+
+    def reconcile(self, name: str) -> dict[str, int]:
+        """Plan and patch until nothing is left to do."""
+        for _ in range(_MOST_ROUNDS):
+            workload = self.workload(name)
+            self._note_template(workload)
+            before = truths.Snapshot.of(self.state)
+            plan = self.planner.plan(workload, self.now)
+            self.plans.append(plan)
+            if plan.refusal is not None:
+                before.assert_still(self.state)
+                self.check()
+                raise plan.refusal
+            self.check()
+            if not plan.patches_template and not plan.changes:
+                return plan.assigned
+            self._patch(name, plan)
+        raise AssertionError(f"{name} does not come to rest: {[p.ports for p in self.plans[-_MOST_ROUNDS:]]}")
+
+    def delete(self, name: str) -> Json:
+        """Delete a workload; returns its manifest as it stood. Its Pods are deleted on their own."""
+        manifest = self._objects.pop(_named(name))
+        self.state.forget_use(_named(name))
+        self.planner.plan_gone(_named(name), self.now)
+        self.check()
+        return manifest
+
+    # Pods and Services
+
+    def run(self, name: str, on: str) -> None:
+        """Start a Pod of a workload's present template on a node."""
+        template = self._objects[_named(name)]["spec"]["template"]["spec"]
+        owner = {"kind": "Deployment", "name": name, "controller": True}
+        meta = {"namespace": "default", "name": f"{name}-{on}", "ownerReferences": [owner]}
+        self._see_pod({"metadata": meta, "spec": {**copy.deepcopy(template), "nodeName": on}})
+
+    def pod(self, name: str, entries: str, on: str = "", **spec: object) -> None:
+        """Somebody's Pod with hostPorts."""
+        self._see_pod(build.pod(name, entries, on=on, **spec))  # type: ignore[arg-type]
+
+    def stop(self, name: str) -> None:
+        """End a Pod."""
+        self.state.forget_use(f"Pod default/{name}")
+        self.check()
+
+    def service(self, name: str, *node_ports: int, protocol: str = "TCP") -> None:
+        """A Service with nodePorts."""
+        use = service_use(build.service(name, *node_ports, protocol=protocol))
+        assert use is not None
+        self.state.see_use(use.by, use)
+        self.check()
+
+    def drop_service(self, name: str) -> None:
+        """Delete a Service."""
+        self.state.forget_use(f"Service default/{name} (nodePort)")
+        self.check()
+
+    # Time
+
+    def wait(self, seconds: int = 0) -> None:
+        """Let time pass, and leases on their way out take their steps."""
+        self.seconds += seconds
+        while steps := next_steps(self.state, self._rested, self.now):
+            for change in steps:
+                self.state.put(change)
+            resting = {place for place, lease in self.state.book.leaving.items() if lease.released}
+            self._resting = {place: self._resting.get(place, self.seconds) for place in resting}
+        self.check()
+
+    def _rested(self, place: Place) -> bool:
+        since = self._resting.get(place)
+        return since is not None and self.seconds - since >= self.state.pools[place[0]].cooldown
+
+    # What there is to see
+
+    def workload(self, name: str) -> Workload:
+        """A workload as the operator reads it."""
+        self._versions += 1
+        manifest = self._objects[_named(name)]
+        return build.workload(manifest, uid=manifest["metadata"]["uid"], version=self._versions)
+
+    def manifest(self, name: str) -> Json:
+        """A workload's manifest as it stands now."""
+        return copy.deepcopy(self._objects[_named(name)])
+
+    def shown(self, name: str) -> list[int]:
+        """The hostPorts in a workload's template, 0 for a port without."""
+        containers = self._objects[_named(name)]["spec"]["template"]["spec"]["containers"]
+        return [port.get("hostPort", 0) for c in containers for port in c["ports"]]
+
+    def leases(self, owner: str = "") -> dict[str, str]:
+        """The leases of all pools, or of one owner, as `key: state`."""
+        found = truths.leases(self.state)
+        return {str(key): lease.state for (_, key), lease in found.items() if not owner or _named(owner) == lease.owner}
+
+    def lease(self, pool: str, key: str) -> Lease | None:
+        """One lease."""
+        return self.state.book.get(pool, truths.key(key))
+
+    def counts(self, pool: str) -> Counts:
+        """A pool's figures, all protocols together."""
+        return summarize(self.state, self.state.pools[pool]).total
+
+    def check(self) -> None:
+        """What must be true at any time."""
+        assert truths.overlaps(self.state) <= self._overlaps
+        truths.assert_books_agree(self.state)
+        truths.assert_views_are_true(self.state)
+        truths.assert_counts_add_up(self.state)
+
+    # Behind the scenes
+
+    def _accept_overlaps(self) -> None:
+        """Overlaps that nodes and pools bring about by moving are reported, not prevented."""
+        self._overlaps |= truths.overlaps(self.state)
+
+    def _see_pod(self, manifest: Json) -> None:
+        use = pod_use(manifest)
+        assert use is not None, "a Pod without hostPorts takes nothing"
+        self.state.see_use(use.by, use)
+        self.check()
+
+    def _note_template(self, workload: Workload) -> None:
+        use = template_use(workload)
+        if use is None:
+            self.state.forget_use(workload.key)
+        else:
+            self.state.see_use(workload.key, use)
+
+    def _patch(self, name: str, plan: Plan) -> None:
+        manifest = self._objects[_named(name)]
+        for entry, port, ip in plan.ports:
+            raw = manifest["spec"]["template"]["spec"]["containers"][entry.container]["ports"][entry.position]
+            assert raw == entry.raw
+            _write_number(raw, port, ip)
+        notes = manifest["metadata"]["annotations"]
+        if plan.assigned:
+            notes[ASSIGNED] = json.dumps(plan.assigned)
+        else:
+            notes.pop(ASSIGNED, None)
+        self._assert_acceptable(manifest)
+
+    def _assert_acceptable(self, manifest: Json) -> None:
+        """The API server refuses a template that has one <hostIP, hostPort, protocol> twice."""
+        containers = manifest["spec"]["template"]["spec"]["containers"]
+        triples = [
+            (port.get("hostIP", ""), port["hostPort"], port["protocol"])
+            for container in containers
+            for port in container["ports"]
+            if port.get("hostPort")
+        ]
+        assert len(triples) == len(set(triples)), triples
+
+
+def _write_number(raw: Json, port: int, ip: str) -> None:
+    if port:
+        raw["hostPort"] = port
+        if ip:
+            raw["hostIP"] = ip
+    else:
+        del raw["hostPort"]
+        if ip:
+            raw.pop("hostIP", None)
+
+
+def _key(manifest: Json) -> str:
+    return f"Deployment/{manifest['metadata']['namespace']}/{manifest['metadata']['name']}"
+
+
+def _named(name: str) -> str:
+    return name if "/" in name else f"Deployment/default/{name}"
+
+
+def _merge(known: Json, manifest: Json) -> None:
+    """What the operator has written is not in the user's last applied manifest, and so it stays."""
+    if ASSIGNED in known["metadata"]["annotations"]:
+        manifest["metadata"]["annotations"].setdefault(ASSIGNED, known["metadata"]["annotations"][ASSIGNED])
+    before = {
+        (container["name"], port["containerPort"], port["protocol"]): port
+        for container in known["spec"]["template"]["spec"]["containers"]
+        for port in container["ports"]
+    }
+    for container in manifest["spec"]["template"]["spec"]["containers"]:
+        for port in container["ports"]:
+            old = before.get((container["name"], port["containerPort"], port["protocol"]), {})
+            for field in ("hostPort", "hostIP"):
+                if field in old:
+                    port.setdefault(field, old[field])

@@ -41,8 +41,14 @@ def operator(installed: ControlPlane, tmp_path_factory: pytest.TempPathFactory) 
     process = OperatorProcess(installed, tmp_path_factory.mktemp("operator"))
     process.start()
     yield process
-    until(lambda: not _pools(installed), "every pool that was deleted is gone", lambda: _pools(installed), 120)
+    until(
+        lambda: not _pools(installed), "every pool that was deleted is gone", lambda: _remains(installed, process), 60
+    )
     assert process.stop() == 0
+
+
+def _remains(plane: ControlPlane, process: OperatorProcess) -> str:
+    return plane.kubectl("get", "hostportpools,hostportblocks", "-o", "yaml") + process.log[-4000:]
 
 
 def _pools(plane: ControlPlane) -> str:

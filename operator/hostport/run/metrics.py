@@ -17,7 +17,7 @@ class Metrics:
     """The operator's series."""
 
     def __init__(self) -> None:
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = registry = CollectorRegistry()
         by_pool = ["pool", "protocol"]
         self._pools = {

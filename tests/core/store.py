@@ -128,13 +128,14 @@ class MemoryStore:
         """Delete a pool that has no finalizer yet."""
         self._objects[pool].terminating = True
 
+    def open(self, pool: str, span: Span) -> None:
+        """Give a pool its first block, as another version of the operator would have made it."""
+        self._objects[pool].span = span
+        self._objects[pool].version = self._next()
+
     def drop(self, path: str) -> None:
         """Tear an object away by force."""
         del self._objects[path]
-
-    def rival(self, pool: str, **keys: str | None) -> None:
-        """Another operator's write: `{key: owner}`, or None to take a lease out."""
-        raise NotImplementedError
 
     def seen(self, path: str) -> Seen:
         """An object as a watch shows it."""

@@ -34,6 +34,7 @@ class Ledger:
         self._outcome = outcome
         self._blocks: dict[str, dict[int, Block]] = defaultdict(dict)
         self._held: set[str] = set()
+        self._news: set[str] = set()
 
     # What others have written
 
@@ -47,10 +48,10 @@ class Ledger:
         if block.version and int(stored.version) < int(block.version):
             return set()
         if block.lock.locked():
-            block.newer = stored
+            if block.newer is None or int(stored.version) >= int(block.newer.version):
+                block.newer = stored
             return set()
-        block.take_in(stored)
-        return self._agree(block, block.leases)
+        return self._learn(block, stored)
 
     def holds(self, pool: str) -> None:
         """Note that the pool carries the finalizer."""
@@ -59,7 +60,10 @@ class Ledger:
     def lost(self, pool: str, span: Span) -> set[str]:
         """A block's object is gone; returns the owners who have lost a lease."""
         block = self._blocks[pool].pop(span.first, None)
-        return self._agree(block, {}) if block is not None else set()
+        if block is None:
+            return set()
+        block.leases = {}
+        return self._agree(block, {})
 
     def forget(self, pool: str) -> None:
         """A pool is gone, and its blocks with it."""
@@ -80,7 +84,7 @@ class Ledger:
         """Write changes that the book has already; returns the owners whose changes did not all go through.
 
         Their leases are in the book as the API server has them when this returns; where that can't be known now, the
-        book keeps both: better to leak than to double.
+        book keeps both: better to leak than to double. Returned as well are those of whom there was news meanwhile.
         """
         jobs: dict[tuple[str, int], dict[LeaseKey, Lease | None]] = defaultdict(dict)
         owners: dict[tuple[str, int], set[str]] = defaultdict(set)
@@ -91,20 +95,33 @@ class Ledger:
         blocks = {place: self._block_for(*place) for place in jobs}
         done = await asyncio.gather(*(self._commit(blocks[place], job) for place, job in jobs.items()))
         failed = [place for place, ok in zip(jobs, done, strict=True) if not ok]
-        return {owner for place in failed for owner in owners[place]} - {""}
+        news, self._news = self._news, set()
+        return {owner for place in failed for owner in owners[place]} - {""} | news
 
     async def _commit(self, block: Block, changes: Changes) -> bool:
         async with block.lock:
+            if not self._is_booked(block, changes):
+                return False
             try:
                 await self._prepare(block)
-                return await self._write(block, changes)
+                await self._write(block, changes)
             except (Lost, Missing):
-                await self._read_again(block, changes)
+                await self._read_again(block)
+                self._agree(block, changes)
             except Unknown:
                 block.doubtful = True
             finally:
                 self._catch_up(block)
-        return False
+            return not block.doubtful and all(block.leases.get(key) == lease for key, lease in changes.items())
+
+    def _is_booked(self, block: Block, changes: Changes) -> bool:
+        """Whether the book still has the changes.
+
+        Between the plan and its turn to write, a watch or a status write may have brought news of the block. The book
+        says then what the block says, and the plan is void: written now, against the version that came with the news,
+        it would pass for having known of it.
+        """
+        return all(self._book.get(block.pool, key) == lease for key, lease in changes.items())
 
     async def _prepare(self, block: Block) -> None:
         if block.pool not in self._held:
@@ -118,7 +135,7 @@ class Ledger:
             if block.leases or self._displaced(block, found):
                 raise Lost
 
-    async def _write(self, block: Block, changes: Changes) -> bool:
+    async def _write(self, block: Block, changes: Changes) -> None:
         began = time.monotonic()
         result = "error"
         try:
@@ -130,9 +147,8 @@ class Ledger:
         finally:
             self._outcome(result, time.monotonic() - began)
         block.note(version, changes)
-        return True
 
-    async def _read_again(self, block: Block, attempted: Changes) -> None:
+    async def _read_again(self, block: Block) -> None:
         try:
             stored = await self._store.read(block)
         except Missing:
@@ -144,8 +160,7 @@ class Ledger:
         if self._displaced(block, stored):
             self._move_home(block, stored)
         else:
-            block.take_in(stored)
-        self._agree(block, attempted)
+            self._news |= self._learn(block, stored)
 
     def _displaced(self, block: Block, stored: Stored) -> bool:
         return block.home and stored.home is not None and stored.home != block.span
@@ -153,16 +168,17 @@ class Ledger:
     def _move_home(self, block: Block, stored: Stored) -> None:
         """Another operator has made the first grant, elsewhere: this block is one of the further ones after all."""
         self._blocks[block.pool].pop(block.span.first, None)
-        block.leases = {}
+        block.leases, block.doubtful = {}, False
+        self._news |= self._agree(block, {})
         if stored.home is not None:
-            self.saw(block.pool, stored.home, home=True, stored=stored)
+            self._news |= self.saw(block.pool, stored.home, home=True, stored=stored)
 
     async def clear_doubts(self) -> bool:
         """Read the blocks whose last write may or may not have gone through; tells whether all is known now."""
         doubtful = [block for blocks in self._blocks.values() for block in blocks.values() if block.doubtful]
         for block in doubtful:
             async with block.lock:
-                await self._read_again(block, dict(block.leases))
+                await self._read_again(block)
         return not any(block.doubtful for block in doubtful)
 
     async def write_summary(self, pool: str, version: str, status: dict[str, object]) -> bool:
@@ -175,7 +191,7 @@ class Ledger:
                 block.version = await self._store.write_status(block, status)
             except Lost:
                 if block.span.last:
-                    await self._read_again(block, dict(block.leases))
+                    await self._read_again(block)
                 return False
             except (Missing, Unknown):
                 return False
@@ -186,9 +202,16 @@ class Ledger:
     def _catch_up(self, block: Block) -> None:
         newer, block.newer = block.newer, None
         if newer is not None and int(newer.version) > int(block.version or 0):
-            known = dict(block.leases)
-            block.take_in(newer)
-            self._agree(block, known)
+            self._news |= self._learn(block, newer)
+
+    def _learn(self, block: Block, stored: Stored) -> set[str]:
+        """Know a block as stored; returns the owners for whom that is news.
+
+        Where it is none, the book is left alone: it may be ahead by a plan that is about to be written.
+        """
+        known, doubtful = block.leases, block.doubtful
+        block.take_in(stored)
+        return self._agree(block, known) if doubtful or known != block.leases else set()
 
     def _agree(self, block: Block, suspects: Mapping[LeaseKey, object]) -> set[str]:
         """Make the book say what the block says; returns the owners for whom that is news."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 import tempfile
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bench import burst, core
+from bench import burst, commits, core
 from controlplane.cluster import ControlPlane
 from tests.support.operator import OperatorProcess
 from tests.support.scene import install
@@ -19,14 +21,25 @@ from tests.support.scene import install
 console = Console()
 
 
+class Part(StrEnum):
+    """What can be measured alone."""
+
+    CORE = "core"
+    COMMITS = "commits"
+    BURST = "burst"
+
+
 def main(
     rounds: Annotated[int, typer.Option(help="Pairs of a bare and a served burst.")] = 3,
     count: Annotated[int, typer.Option(help="Deployments in a burst.")] = 1000,
-    only_core: Annotated[bool, typer.Option("--core", help="The core alone: no control plane.")] = False,
+    only: Annotated[Part | None, typer.Option(help="One part alone.")] = None,
 ) -> None:
     """Measure."""
-    show_core()
-    if not only_core:
+    if only in (None, Part.CORE):
+        show_core()
+    if only in (None, Part.COMMITS):
+        show_commits()
+    if only in (None, Part.BURST):
         show_burst(rounds, count)
 
 
@@ -39,6 +52,30 @@ def show_core() -> None:
                 table.add_row(policy, str(nodes), f"{filled:.1%}", f"{one:.1f}", f"{whole:.1f}")
     console.print(table)
     console.print(f"32 consecutive numbers in a pool that is 99 % full: {core.contiguous_ms():.2f} ms")
+
+
+def show_commits() -> None:
+    """The ledger's writes, on a real API server."""
+    with ControlPlane() as plane:
+        install(plane)
+        for name, ranges in (("default", "1-65535"), ("filling", "20000-39999")):
+            plane.kubectl("apply", "-f", "-", input=json.dumps(pool(name, ranges)))
+        table = Table(
+            "block size", "leases per commit", "ms per commit, whole life", "ms, nearly full", title="Commits"
+        )
+        for size, each, life, full in commits.by_size(plane):
+            table.add_row(str(size), str(each), f"{life:.1f}", f"{full:.1f}")
+        console.print(table)
+        table = Table("leases in the pool", "ms per commit", title="A pool of 20,000, 16 leases per commit")
+        for leases, took in commits.life_of_a_pool(plane):
+            table.add_row(str(leases), f"{took:.1f}")
+        console.print(table)
+
+
+def pool(name: str, ranges: str) -> dict[str, object]:
+    """The manifest of a pool."""
+    head = {"apiVersion": "hostport.dev/v1", "kind": "HostPortPool", "metadata": {"name": name}}
+    return {**head, "spec": {"ranges": [ranges]}}
 
 
 def show_burst(rounds: int, count: int) -> None:

@@ -95,7 +95,7 @@ def _indexed(
     """The workload's numbers by (protocol, port) and by the PORT they are leased for, active ones first."""
     keys: dict[tuple[str, Protocol, int], list[LeaseKey]] = {}
     refs: dict[tuple[str, Protocol, int], dict[str, None]] = {}
-    for (pool, key), lease in sorted(own.items(), key=lambda item: _RANK[item[1].state]):
+    for (pool, key), lease in sorted(own.items(), key=_precedence):
         keys.setdefault((pool, key.protocol, key.port), []).append(key)
         refs.setdefault((pool, key.protocol, key.port), {})[lease.port] = None
     by_number: dict[tuple[Protocol, int], list[Number]] = {}
@@ -106,6 +106,12 @@ def _indexed(
         for ref in refs[pool, protocol, port]:
             by_ref.setdefault((ref, protocol), []).append(number)
     return by_number, by_ref
+
+
+def _precedence(item: tuple[Place, Lease]) -> tuple[int, str, int]:
+    """Active ones first, then the oldest: two operators that have both granted must agree on which one stays."""
+    (_, key), lease = item
+    return _RANK[lease.state], lease.since, key.port
 
 
 def _is_settled(state: State, workload: Workload, entry: PortEntry, found: Found) -> bool:

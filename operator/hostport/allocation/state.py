@@ -14,7 +14,7 @@ from hostport.api.placement import Placement
 from hostport.api.podspec import Claim
 from hostport.api.pool import Pool
 from hostport.api.ports import PortSet
-from hostport.ledger.book import Book, Change, Place
+from hostport.ledger.book import BLOCK_SIZE, MOST_LEASES, Book, Change, Place
 
 _MOST_VIEWS = 64
 
@@ -51,8 +51,10 @@ class State:
         self.nodes: dict[str, Node] = {}
         self.pools: dict[str, Pool] = {}
         self.namespaces: dict[str, dict[str, str]] = {}
-        self.scopes: dict[str, set[str]] = {}
-        self.withheld: dict[str, dict[str, PortSet]] = {}
+        self._scopes: dict[str, set[str]] = {}
+        self._withheld: dict[str, dict[str, PortSet]] = {}
+        self._full: dict[str, set[int]] = {}
+        self._stale = False
         self.book = Book()
         self.occupancy = Occupancy()
         self.cursors = Cursors()
@@ -76,11 +78,19 @@ class State:
             return before
         if before is not None:
             self.openings += self.occupancy.give_back(change.key.protocol, change.key.port, self._leases.pop(place))
+        if (before is None) != (change.lease is None):
+            self._watch_block(change.pool, change.key.port // BLOCK_SIZE)
         if change.lease is not None:
             taker = self._lease_taker(change.pool, change.key, change.lease)
             self._leases[place] = taker
             self.occupancy.take(change.key.protocol, change.key.port, taker)
         return before
+
+    def _watch_block(self, pool: str, block: int) -> None:
+        full = self._full.setdefault(pool, set())
+        if (block in full) != (self.book.in_block(pool, block) >= MOST_LEASES):
+            full ^= {block}
+            self._redraw()
 
     def _lease_taker(self, pool: str, key: LeaseKey, lease: Lease) -> Taker:
         return Taker(lease.owner, lease.owner, self.nodes_of((pool, key)), key.ip, lease=True)
@@ -128,18 +138,44 @@ class State:
         if self.nodes.pop(name, None) is not None:
             self._redraw()
 
+    @property
+    def scopes(self) -> dict[str, set[str]]:
+        """The nodes of each pool."""
+        self._refresh()
+        return self._scopes
+
+    @property
+    def withheld(self) -> dict[str, dict[str, PortSet]]:
+        """By pool and elder, the numbers that an older pool hands out on a shared node."""
+        self._refresh()
+        return self._withheld
+
+    def full_blocks(self, pool: str) -> PortSet:
+        """The numbers whose blocks hold as many leases as one object should."""
+        made = PortSet()
+        for block in self._full.get(pool, ()):
+            made |= PortSet.span(block * BLOCK_SIZE, (block + 1) * BLOCK_SIZE - 1)
+        return made
+
     def _redraw(self) -> None:
-        """Every set of nodes anew, in place: takers and views hold these very sets."""
+        """What is known of nodes or ranges is out of date; a thousand nodes that arrive are one refresh."""
+        self._stale = True
         self.changes += 1
+        self.openings += 1
+        self._views.clear()
+        self.occupancy.forget_views()
+
+    def _refresh(self) -> None:
+        """Every set of nodes anew, in place: takers hold these very sets."""
+        if not self._stale:
+            return
+        self._stale = False
         for name, pool in self.pools.items():
-            _replace(self.scopes.setdefault(name, set()), nodes_of(pool, self.nodes))
+            _replace(self._scopes.setdefault(name, set()), nodes_of(pool, self.nodes))
         for placement, names in self._eligible.items():
             _replace(names, eligible(placement, self.nodes))
         by_age = sorted(self.pools.values(), key=lambda pool: pool.age)
-        self.withheld = {p.name: withheld(p, by_age[:i], self.scopes, self.nodes) for i, p in enumerate(by_age)}
-        self._views.clear()
-        self.occupancy.forget_views()
-        self.openings += 1
+        self._withheld = {p.name: withheld(p, by_age[:i], self._scopes, self.nodes) for i, p in enumerate(by_age)}
 
     # Foreign use
 
@@ -174,6 +210,7 @@ class State:
 
     def eligible(self, placement: Placement) -> Nodes:
         """The nodes a placement admits: one set per placement, kept true."""
+        self._refresh()
         if placement not in self._eligible:
             self._eligible[placement] = eligible(placement, self.nodes)
         return self._eligible[placement]
@@ -191,7 +228,7 @@ class State:
         if len(self._views) >= _MOST_VIEWS:
             oldest = next(iter(self._views))
             self.occupancy.forget(self._views.pop(oldest).view)
-        kept_back = self.withheld[pool.name].values()
+        kept_back = (*self.withheld[pool.name].values(), self.full_blocks(pool.name))
         view, outside = make_view(pool, placement, self.scopes[pool.name], kept_back, self.nodes)
         return PoolView(self.occupancy.watch(view), outside, placement.pinned() is not None)
 

@@ -10,6 +10,8 @@ from hostport.api.lease import Lease, LeaseKey
 
 # The numbers whose leases stand together in one object.
 BLOCK_SIZE = 256
+# Leases per node put many entries on one number; an object with more of them than this is slow to write.
+MOST_LEASES = 1000
 
 Place = tuple[str, LeaseKey]
 
@@ -29,6 +31,7 @@ class Book:
         self._pools: dict[str, dict[LeaseKey, Lease]] = defaultdict(dict)
         self._owners: dict[str, dict[Place, Lease]] = {}
         self._held: dict[tuple[str, str], Counter[tuple[int, str]]] = defaultdict(Counter)
+        self._blocks: Counter[tuple[str, int]] = Counter()
         self.leaving: dict[Place, Lease] = {}
 
     def set(self, change: Change) -> Lease | None:
@@ -67,6 +70,10 @@ class Book:
         """Whether a namespace has that number already, resting ones not counted."""
         return (port, protocol) in self._held[pool, namespace]
 
+    def in_block(self, pool: str, block: int) -> int:
+        """How many leases the numbers of one block have; blocks are counted in steps of their size."""
+        return self._blocks[pool, block]
+
     def owners(self) -> Iterator[str]:
         """Everyone who has a lease."""
         return iter(tuple(self._owners))
@@ -83,6 +90,7 @@ class Book:
 
     def _note(self, pool: str, key: LeaseKey, lease: Lease) -> None:
         self._pools[pool][key] = lease
+        self._blocks[pool, key.port // BLOCK_SIZE] += 1
         self._owners.setdefault(lease.owner, {})[pool, key] = lease
         if lease.released or lease.releasing:
             self.leaving[pool, key] = lease
@@ -91,6 +99,7 @@ class Book:
 
     def _forget(self, pool: str, key: LeaseKey, lease: Lease) -> None:
         del self._pools[pool][key]
+        self._blocks[pool, key.port // BLOCK_SIZE] -= 1
         self.leaving.pop((pool, key), None)
         places = self._owners[lease.owner]
         del places[pool, key]

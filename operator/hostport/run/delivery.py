@@ -98,6 +98,10 @@ class Delivery:
             self._told(plan, since)
 
     async def _confirm(self, key: str) -> None:
+        kind = KINDS.get(key.partition("/")[0])
+        if kind is None or key.count("/") != 2:
+            logger.warning("a lease belongs to %r, which is no workload: take it out by hand", key)
+            return
         try:
             async with self._slots:
                 raw = await self._office.api.get(paths.workload(key))
@@ -107,7 +111,7 @@ class Delivery:
             logger.warning("can't tell whether %s is gone: %s", key, error, extra={"workload": key})
             await self._pause(key)
         else:
-            self._found(KINDS[key.partition("/")[0]], raw)
+            self._found(kind, raw)
 
     async def _pause(self, key: str, at_least: float = 0.0) -> None:
         pause = max(at_least, min(_LONGEST_PAUSE_SECONDS, self._pauses.get(key, _FIRST_PAUSE_SECONDS / 2) * 2))

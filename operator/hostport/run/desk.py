@@ -50,6 +50,8 @@ class Desk:
         if known is not None and known.version >= workload.version:
             return
         self._note_template(workload)
+        if self._office.namespace not in ("", workload.namespace):
+            return
         if workload.annotations or self._office.state.book.of_owner(workload.key):
             self._office.workloads[workload.key] = workload
             if known is None or _essence(known) != _essence(workload):

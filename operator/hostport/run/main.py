@@ -9,12 +9,13 @@ import signal
 import socket
 from collections.abc import Coroutine
 from dataclasses import dataclass
+from itertools import chain, repeat
 from typing import Any
 
 from hostport.api.workload import DEPLOYMENT
 from hostport.cluster import paths
 from hostport.cluster.client import Api
-from hostport.cluster.errors import NotFound
+from hostport.cluster.errors import ApiError, NotFound
 from hostport.cluster.reader import Mirror, Sink, read_into
 from hostport.run import health, sinks, watching
 from hostport.run.desk import Desk
@@ -26,7 +27,8 @@ from hostport.run.workloads import Listed, Workloads
 logger = logging.getLogger(__name__)
 
 SERVED = (DEPLOYMENT,)
-_RELIST_SECONDS = 300.0
+# Soon after the start as well: what was deleted between our list and kopf's is in neither's watch.
+_RELIST_SECONDS = (5.0, 30.0, 300.0)
 _GRACE_SECONDS = 10.0
 
 
@@ -106,10 +108,13 @@ class Operator:
 
     async def _relist(self) -> None:
         """Kopf reports no deletion that its watch has missed; a list does."""
-        while True:
-            await asyncio.sleep(_RELIST_SECONDS)
+        for pause in chain(_RELIST_SECONDS, repeat(_RELIST_SECONDS[-1])):
+            await asyncio.sleep(pause)
             for path, sink in self._lists:
-                await read_into(self._office.api, path, sink)
+                try:
+                    await read_into(self._office.api, path, sink)
+                except ApiError as error:
+                    logger.warning("%s; listing again in %.0f s", error, _RELIST_SECONDS[-1])
 
     async def _finish(self) -> None:
         await self._desk.drain()
@@ -143,7 +148,7 @@ async def serve(options: Options) -> None:
     api = await Api.connect()
     try:
         await _check_installed(api)
-        office = Office.open(api, os.environ.get("POD_NAME") or socket.gethostname())
+        office = Office.open(api, _instance(), options.node_port_range, options.namespace)
         operator = Operator(office)
         servers = [
             await health.serve_metrics(office.metrics.registry, options.metrics_port),
@@ -156,6 +161,10 @@ async def serve(options: Options) -> None:
             await server.cleanup()
     finally:
         await api.close()
+
+
+def _instance() -> str:
+    return os.environ.get("POD_NAME") or socket.gethostname()
 
 
 async def _check_installed(api: Api) -> None:

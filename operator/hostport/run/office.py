@@ -19,7 +19,10 @@ from hostport.run.metrics import Metrics
 
 @dataclass
 class Office:
-    """One per process. `workloads` are those that ask for numbers or have some; `news` wakes the keeper."""
+    """One per process. `workloads` are those that ask for numbers or have some; `news` wakes the keeper.
+
+    `node_ports` are the first and last of the cluster's NodePort range; `namespace`, if given, is the only one served.
+    """
 
     api: Api
     teller: Teller
@@ -28,17 +31,19 @@ class Office:
     state: State
     ledger: Ledger
     planner: Planner
+    node_ports: tuple[int, int]
+    namespace: str
     workloads: dict[str, Workload] = field(default_factory=dict)
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
     @classmethod
-    def open(cls, api: Api, instance: str) -> Office:
+    def open(cls, api: Api, instance: str, node_ports: tuple[int, int], namespace: str = "") -> Office:
         """An office at a cluster; nothing is read yet."""
         metrics, state, store = Metrics(), State(), KubernetesBlocks(api)
         teller = Teller(api, instance, metrics.events_dropped.inc)
         ledger = Ledger(store, state.book, state.put, metrics.committed)
         planner = Planner(state, Random())  # noqa: S311 - names and dice, no secrets
-        return cls(api, teller, metrics, store, state, ledger, planner)
+        return cls(api, teller, metrics, store, state, ledger, planner, node_ports, namespace)
 
     def tell(self, workload: Workload, reason: str, text: str, *, warning: bool = False) -> None:
         """An event on a workload."""

@@ -8,6 +8,7 @@ from hostport.allocation.state import State
 from hostport.allocation.summary import Summary, summarize
 from hostport.api.names import AUTO
 from hostport.api.pool import Pool
+from hostport.api.ports import PortSet
 from hostport.run import clock
 from hostport.run.office import Office
 
@@ -39,7 +40,7 @@ class Statuses:
 
     async def _bring_up(self, pool: Pool, summary: Summary) -> bool:
         status = figures(pool, summary)
-        conditions = judge(self._office.state, pool, summary)
+        conditions = judge(self._office.state, pool, summary, self._office.node_ports)
         before = self._written.get(pool.name, {}).get("conditions") or pool.conditions
         status["conditions"] = [_dated(condition, before) for condition in conditions]
         if self._written.get(pool.name) == status:
@@ -65,9 +66,10 @@ def figures(pool: Pool, summary: Summary) -> dict[str, Any]:
     }
 
 
-def judge(state: State, pool: Pool, summary: Summary) -> list[Condition]:
+def judge(state: State, pool: Pool, summary: Summary, node_ports: tuple[int, int]) -> list[Condition]:
     """The conditions of a pool, each saying what a person should do."""
-    withheld = state.withheld[pool.name]
+    withheld, full = state.withheld[pool.name], state.full_blocks(pool.name)
+    in_services = PortSet.span(*node_ports) & pool.all_ports
     overlaps = "; ".join(f"{ports} belong to the older pool {elder}" for elder, ports in withheld.items())
     return [
         _ready(pool, summary),
@@ -79,6 +81,16 @@ def judge(state: State, pool: Pool, summary: Summary) -> list[Condition]:
             pool, "OutOfRange", bool(summary.out_of_range), "LeasesOutside" if summary.out_of_range else "AllInside",
             f"leases on numbers that the pool does not hand out any more: {summary.out_of_range}; they stay until "
             "their workloads give them back" if summary.out_of_range else "",
+        ),
+        _condition(
+            pool, "LeaseCapacity", bool(len(full)), "BlocksFull" if len(full) else "RoomLeft",
+            f"numbers {full} have as many leases per node as one block holds; no new ones are granted on them, "
+            "spread the workloads over more numbers" if len(full) else "",
+        ),
+        _condition(
+            pool, "NodePorts", bool(len(in_services)), "InServiceRange" if len(in_services) else "OutsideServiceRange",
+            f"{in_services} lie in the cluster's NodePort range, where a Service may be given a number of this pool "
+            "at any time; take them out of spec.ranges" if len(in_services) else "",
         ),
     ]  # fmt: skip
 

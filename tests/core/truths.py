@@ -34,6 +34,8 @@ class Snapshot:
     owners: dict[str, Leases]
     cursors: dict[str, int]
     takers: dict[tuple[Protocol, int], int]
+    openings: int
+    changes: int
     free: dict[tuple[str, Placement], dict[Protocol, bitarray]]
 
     @classmethod
@@ -46,6 +48,8 @@ class Snapshot:
             {owner: dict(book.of_owner(owner)) for owner in book.owners()},
             {pool: state.cursors.get(pool) for pool in state.pools},
             {(protocol, port): len(takers) for protocol, port, takers in state.occupancy.taken_ports()},
+            state.openings,
+            state.changes,
             {
                 (pool.name, placement): {p: bits.copy() for p, bits in state.view(pool, placement).view.free.items()}
                 for pool, placement in _views(state)

@@ -10,13 +10,14 @@ from hostport.ledger.book import Change, Place
 class Draft:
     """Changes made to a state, remembered so that all of them can be undone. `kept` are places that stay wanted."""
 
-    __slots__ = ("_after", "_before", "_cursors", "_state", "kept")
+    __slots__ = ("_after", "_before", "_counts", "_cursors", "_state", "kept")
 
     def __init__(self, state: State) -> None:
         self._state = state
         self._before: dict[Place, Lease | None] = {}
         self._after: dict[Place, Lease | None] = {}
         self._cursors: dict[str, int] = {}
+        self._counts = state.openings, state.changes
         self.kept: set[Place] = set()
 
     def put(self, pool: str, key: LeaseKey, lease: Lease | None) -> None:
@@ -45,6 +46,7 @@ class Draft:
             self._state.put(Change(pool, key, lease))
         for pool, port in self._cursors.items():
             self._state.cursors.reset(pool, port)
+        self._state.openings, self._state.changes = self._counts
         self._before.clear()
         self._after.clear()
         self._cursors.clear()

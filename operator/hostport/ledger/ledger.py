@@ -107,7 +107,8 @@ class Ledger:
                 await self._write(block, changes)
             except (Lost, Missing):
                 await self._read_again(block)
-                self._agree(block, changes)
+                if not block.doubtful:
+                    self._agree(block, changes)
             except Unknown:
                 block.doubtful = True
             finally:

@@ -67,6 +67,10 @@ class Desk:
         """A real plan."""
         return self._planner.plan(workload, _TIME)
 
+    def plan_gone(self, owner: str) -> list[Change]:
+        """The real plan for a workload that is gone."""
+        return self._planner.plan_gone(owner, _TIME)
+
     def book(self, pool: str = "main") -> dict[str, str]:
         """Key and owner of every lease in the book."""
         return {str(key): _name(lease.owner) for key, lease in self.state.book.of_pool(pool).items()}

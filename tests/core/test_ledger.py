@@ -401,9 +401,7 @@ async def test_a_block_that_is_torn_away_takes_its_leases_out_of_the_book(store:
 
 
 @in_a_loop
-async def test_a_block_that_was_torn_away_unseen_is_made_anew_at_the_second_try(
-    store: MemoryStore, desk: Desk
-) -> None:
+async def test_a_block_that_was_torn_away_unseen_is_made_anew_at_the_second_try(store: MemoryStore, desk: Desk) -> None:
     await desk.commit({"20000/TCP": "web"})
     await desk.commit({"20300/TCP": "far"})
     store.drop("main-20224")
@@ -414,9 +412,7 @@ async def test_a_block_that_was_torn_away_unseen_is_made_anew_at_the_second_try(
 
 
 @in_a_loop
-async def test_a_pool_that_is_gone_and_made_again_starts_with_an_empty_ledger(
-    store: MemoryStore, desk: Desk
-) -> None:
+async def test_a_pool_that_is_gone_and_made_again_starts_with_an_empty_ledger(store: MemoryStore, desk: Desk) -> None:
     await desk.commit({"20000/TCP": "web"})
     desk.ledger.forget("main")
     desk.state.forget_pool("main")

@@ -73,8 +73,7 @@ def overlaps(state: State) -> set[frozenset[Place]]:
         frozenset(pair)
         for places in by_number.values()
         for pair in combinations(places, 2)
-        if ips_overlap(pair[0][1].ip, pair[1][1].ip)
-        and nodes_overlap(state.nodes_of(pair[0]), state.nodes_of(pair[1]))
+        if ips_overlap(pair[0][1].ip, pair[1][1].ip) and nodes_overlap(state.nodes_of(pair[0]), state.nodes_of(pair[1]))
     }
 
 

@@ -106,7 +106,7 @@ class World:
             self.check()
             if not plan.patches_template and not plan.changes:
                 return plan.assigned
-            self._patch(name, plan)
+            patch(self._objects[_named(name)], plan)
         raise AssertionError(f"{name} does not come to rest: {[p.ports for p in self.plans[-_MOST_ROUNDS:]]}")
 
     def delete(self, name: str) -> Json:
@@ -219,29 +219,31 @@ class World:
         else:
             self.state.see_use(workload.key, use)
 
-    def _patch(self, name: str, plan: Plan) -> None:
-        manifest = self._objects[_named(name)]
-        for entry, port, ip in plan.ports:
-            raw = manifest["spec"]["template"]["spec"]["containers"][entry.container]["ports"][entry.position]
-            assert raw == entry.raw
-            _write_number(raw, port, ip)
-        notes = manifest["metadata"]["annotations"]
-        if plan.assigned:
-            notes[ASSIGNED] = json.dumps(plan.assigned)
-        else:
-            notes.pop(ASSIGNED, None)
-        self._assert_acceptable(manifest)
 
-    def _assert_acceptable(self, manifest: Json) -> None:
-        """The API server refuses a template that has one <hostIP, hostPort, protocol> twice."""
-        containers = manifest["spec"]["template"]["spec"]["containers"]
-        triples = [
-            (port.get("hostIP", ""), port["hostPort"], port["protocol"])
-            for container in containers
-            for port in container["ports"]
-            if port.get("hostPort")
-        ]
-        assert len(triples) == len(set(triples)), triples
+def patch(manifest: Json, plan: Plan) -> None:
+    """Write a plan's numbers, as the operator's JSON patch does."""
+    for entry, port, ip in plan.ports:
+        raw = manifest["spec"]["template"]["spec"]["containers"][entry.container]["ports"][entry.position]
+        assert raw == entry.raw
+        _write_number(raw, port, ip)
+    notes = manifest["metadata"]["annotations"]
+    if plan.assigned:
+        notes[ASSIGNED] = json.dumps(plan.assigned)
+    else:
+        notes.pop(ASSIGNED, None)
+    _assert_acceptable(manifest)
+
+
+def _assert_acceptable(manifest: Json) -> None:
+    """The API server refuses a template that has one <hostIP, hostPort, protocol> twice."""
+    containers = manifest["spec"]["template"]["spec"]["containers"]
+    triples = [
+        (port.get("hostIP", ""), port["hostPort"], port["protocol"])
+        for container in containers
+        for port in container["ports"]
+        if port.get("hostPort")
+    ]
+    assert len(triples) == len(set(triples)), triples
 
 
 def _write_number(raw: Json, port: int, ip: str) -> None:

@@ -1,0 +1,10 @@
+"""How hard Hypothesis tries: `HOSTPORT_EXAMPLES=5000 uv run pytest tests/core` for a long look."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import settings
+
+settings.register_profile("core", max_examples=int(os.environ.get("HOSTPORT_EXAMPLES", "100")), deadline=None)
+settings.load_profile("core")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import statistics
 import time
 from collections.abc import Iterator
@@ -28,8 +27,7 @@ def by_size(plane: ControlPlane) -> list[tuple[int, int, float, float]]:
 
 
 async def _measure(plane: ControlPlane) -> list[tuple[int, int, float, float]]:
-    os.environ["KUBECONFIG"] = str(plane.kubeconfig)
-    api = await Api.connect()
+    api = await Api.connect(str(plane.kubeconfig))
     try:
         store = KubernetesBlocks(api)
         return [await _life(store, size, each, i) for i, (size, each) in enumerate(_cases())]
@@ -65,8 +63,7 @@ def life_of_a_pool(plane: ControlPlane, leases: int = 20000, each: int = 16) -> 
 
 
 async def _fill(plane: ControlPlane, leases: int, each: int) -> list[tuple[int, float]]:
-    os.environ["KUBECONFIG"] = str(plane.kubeconfig)
-    api = await Api.connect()
+    api = await Api.connect(str(plane.kubeconfig))
     try:
         book = Book()
         ledger = Ledger(KubernetesBlocks(api), book, book.set, lambda *_: None)

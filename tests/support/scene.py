@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from controlplane.cluster import ControlPlane
+from controlplane.errors import KubectlError
 from tests.support.audit import disagreements
 from tests.support.operator import OperatorProcess
 from tests.support.wait import until
@@ -27,6 +28,15 @@ def install(plane: ControlPlane) -> None:
     wanted = [item for item in rendered if item["kind"] != "Deployment"]
     plane.kubectl("apply", "-f", "-", input=json.dumps({"apiVersion": "v1", "kind": "List", "items": wanted}))
     plane.kubectl("wait", "--for=condition=Established", "crd", "--all")
+    until(lambda: _is_stored(plane), "the API server has storage for pools and blocks")
+
+
+def _is_stored(plane: ControlPlane) -> bool:
+    try:
+        plane.kubectl("get", "hostportpools,hostportblocks")
+    except KubectlError:
+        return False
+    return True
 
 
 class Scene:

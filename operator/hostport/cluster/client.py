@@ -6,6 +6,7 @@ are used here.
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -44,12 +45,12 @@ class Api:
         self._client = client
 
     @classmethod
-    async def connect(cls) -> Api:
-        """A connection to the cluster of $KUBECONFIG, ~/.kube/config, or the Pod this runs in."""
+    async def connect(cls, kubeconfig: str | None = None) -> Api:
+        """A connection to the cluster of `kubeconfig`, $KUBECONFIG, ~/.kube/config, or the Pod this runs in."""
         configuration = Configuration()
         configuration.connection_pool_maxsize = 64
         try:
-            await config.load_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+            await _configure(configuration, kubeconfig)
         except (config.ConfigException, OSError) as error:
             raise NoCluster(str(error)) from error
         return cls(ApiClient(configuration))
@@ -124,6 +125,16 @@ class Api:
             raise Unreachable(0, _say(error), f"{method} {path}") from error
         raw: aiohttp.ClientResponse = answer.response
         return raw
+
+
+async def _configure(configuration: Configuration, kubeconfig: str | None) -> None:
+    """In a Pod without a kubeconfig the ServiceAccount's token, read anew every minute; else the kubeconfig."""
+    named = kubeconfig or os.environ.get("KUBECONFIG")
+    if not named and "KUBERNETES_SERVICE_HOST" in os.environ:
+        config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]
+    else:
+        load = config.load_kube_config(config_file=named, client_configuration=configuration)  # type: ignore[no-untyped-call]
+        await load
 
 
 def _with(path: str, query: Mapping[str, str]) -> str:

@@ -82,7 +82,7 @@ class Mirror:
                 logger.info("%s: the server has forgotten where we were, listing again", self.path)
 
     async def _list(self) -> str:
-        for pause in _pauses():
+        for pause in pauses():
             try:
                 return await read_into(self._api, self.path, self._sink)
             except ApiError as error:
@@ -92,16 +92,16 @@ class Mirror:
 
     async def _follow(self, version: str) -> None:
         """Watch on from `version`, over and over; ends with `Gone`."""
-        pauses = _pauses()
+        waits = pauses()
         while True:
             try:
                 async for kind, raw in self._api.watch(self.path, version):
                     self._take(kind, raw)
-                    version, pauses = str(raw["metadata"]["resourceVersion"]), _pauses()
+                    version, waits = str(raw["metadata"]["resourceVersion"]), pauses()
             except Gone:
                 raise
             except ApiError as error:
-                pause = next(pauses)
+                pause = next(waits)
                 logger.warning("%s; trying again in %.1f s", error, pause)
                 await asyncio.sleep(pause)
 
@@ -112,7 +112,7 @@ class Mirror:
             self._sink.seen(raw)
 
 
-def _pauses() -> Iterator[float]:
+def pauses() -> Iterator[float]:
     """Seconds to wait before the next try: doubling, spread, without end."""
     pause = 0.5
     while True:

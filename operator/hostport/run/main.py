@@ -15,8 +15,8 @@ from typing import Any
 from hostport.api.workload import DEPLOYMENT
 from hostport.cluster import paths
 from hostport.cluster.client import Api
-from hostport.cluster.errors import ApiError, NotFound
-from hostport.cluster.reader import Mirror, Sink, read_into
+from hostport.cluster.errors import ApiError, Busy, NotFound
+from hostport.cluster.reader import Mirror, Sink, pauses, read_into
 from hostport.run import health, sinks, watching
 from hostport.run.desk import Desk
 from hostport.run.keeper import Keeper
@@ -168,11 +168,18 @@ def _instance() -> str:
 
 
 async def _check_installed(api: Api) -> None:
-    try:
-        await api.get(paths.POOLS, limit="1")
-        await api.get(paths.BLOCKS, limit="1")
-    except NotFound as error:
-        raise NotInstalled(error.message, error.request) from error
+    """Both CRDs are there; for a moment after they have been installed the API server answers that it is busy."""
+    for pause in pauses():
+        try:
+            await api.get(paths.POOLS, limit="1")
+            await api.get(paths.BLOCKS, limit="1")
+        except NotFound as error:
+            raise NotInstalled(error.message, error.request) from error
+        except Busy as error:
+            logger.warning("%s; trying again in %.1f s", error, pause)
+            await asyncio.sleep(pause)
+        else:
+            return
 
 
 class NotInstalled(NotFound):

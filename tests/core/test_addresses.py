@@ -17,7 +17,7 @@ _IPS = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)).map(str).map(canoni
     ("written", "canonical"),
     [
         ("", ""),
-        ("0.0.0.0", ""),
+        ("0.0.0.0", ""),  # noqa: S104
         ("127.0.0.1", "127.0.0.1"),
         ("::", "::"),
         ("0:0:0:0:0:0:0:0", "::"),
@@ -38,8 +38,8 @@ def test_an_address_has_one_spelling(written: str, canonical: str) -> None:
         ("", "::", True),
         ("", "2001:db8::1", True),
         ("", "not an address", True),
-        ("0.0.0.0", "10.0.0.1", True),
-        ("0.0.0.0", "2001:db8::1", True),
+        ("0.0.0.0", "10.0.0.1", True),  # noqa: S104
+        ("0.0.0.0", "2001:db8::1", True),  # noqa: S104
         ("::", "::", True),
         ("::", "2001:db8::1", True),
         ("::", "127.0.0.1", False),

@@ -48,7 +48,8 @@ def test_what_is_read_as_a_key_is_spelt_in_the_one_way_there_is(text: str) -> No
 
 
 @pytest.mark.parametrize(
-    "text", ["", "20000", "20000/tcp", "0/TCP", "65536/TCP", "00080/TCP", "20000/TCP@", "[]:20000/TCP", "２/TCP", "1/TCP\n"]
+    "text",
+    ["", "20000", "20000/tcp", "0/TCP", "65536/TCP", "00080/TCP", "20000/TCP@", "[]:20000/TCP", "２/TCP", "1/TCP\n"],
 )
 def test_what_spells_no_key_is_none(text: str) -> None:
     assert LeaseKey.parse(text) is None

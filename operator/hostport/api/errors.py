@@ -17,6 +17,11 @@ from __future__ import annotations
 from typing import ClassVar
 
 
+def shown(text: str) -> str:
+    """A text of somebody's as it is quoted in a message."""
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
 class HostPortError(Exception):
     """The root of everything this package raises on purpose."""
 
@@ -46,8 +51,7 @@ class InvalidAnnotation(Refusal):
     reason = "InvalidAnnotation"
 
     def __init__(self, annotation: str, value: str, problem: str) -> None:
-        shown = value if len(value) <= 80 else value[:77] + "..."
-        super().__init__(f'{annotation}: "{shown}": {problem}')
+        super().__init__(f'{annotation}: "{shown(value)}": {problem}')
         self.annotation = annotation
 
 

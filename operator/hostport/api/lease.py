@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from hostport.api.ports import Protocol
 
-_KEY = re.compile(r"(?:\[([^\]]+)\]:)?([0-9]{1,5})/(TCP|UDP|SCTP)(?:@(.+))?")
+_KEY = re.compile(r"(?:\[([^\]]+)\]:)?([1-9][0-9]{0,4})/(TCP|UDP|SCTP)(?:@(.+))?")
 
 
 class LeaseKey(NamedTuple):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from hostport.api import names
-from hostport.api.errors import InvalidAnnotation
+from hostport.api.errors import InvalidAnnotation, shown
 from hostport.api.podspec import PortEntry
 from hostport.api.ports import LAST_PORT, Protocol
 from hostport.api.workload import Workload
@@ -46,7 +46,11 @@ def parse_request(workload: Workload) -> Request | None:
         raise InvalidAnnotation(
             names.PREFER, notes[names.PREFER], f"{ref} is in {names.REQUEST} already: keep one of the two"
         )
-    return Request(entries, named, _pools(notes), exact, prefer, _flag(notes, names.CONTIGUOUS))
+    contiguous = _flag(notes, names.CONTIGUOUS)
+    if contiguous and exact and max(exact.values()) - min(exact.values()) >= len(entries):
+        problem = f"these can't be in one run of {len(entries)} consecutive numbers ({names.CONTIGUOUS})"
+        raise InvalidAnnotation(names.REQUEST, notes[names.REQUEST], problem)
+    return Request(entries, named, _pools(notes), exact, prefer, contiguous)
 
 
 def _flag(notes: dict[str, str], annotation: str) -> bool:
@@ -70,10 +74,12 @@ def _refuse_what_is_not_served(workload: Workload) -> None:
 def _wanted(workload: Workload) -> tuple[tuple[PortEntry, ...], bool]:
     text = workload.annotations.get(names.PORTS)
     if text is None:
-        found = tuple({entry.ref: entry for entry in reversed(workload.entries)}.values())[::-1]
-        if not found:
+        first: dict[str, PortEntry] = {}
+        for entry in workload.entries:
+            first.setdefault(entry.ref, entry)
+        if not first:
             raise InvalidAnnotation(names.AUTO, "true", "no container of the template declares a port")
-        return found, False
+        return tuple(first.values()), False
     chosen = [_resolve(workload, names.PORTS, text, word) for word in _words(names.PORTS, text)]
     _refuse_twice(names.PORTS, text, (entry.ref for entry in chosen))
     return tuple(chosen), True
@@ -86,7 +92,7 @@ def _pools(notes: dict[str, str]) -> tuple[str, ...] | None:
     pools = tuple(_words(names.POOL, text))
     for name in pools:
         if not _POOL_NAME.fullmatch(name):
-            raise InvalidAnnotation(names.POOL, text, f'"{name}" can\'t be the name of a HostPortPool')
+            raise InvalidAnnotation(names.POOL, text, f'"{shown(name)}" can\'t be the name of a HostPortPool')
     _refuse_twice(names.POOL, text, pools)
     return pools
 
@@ -109,7 +115,7 @@ def _pair(workload: Workload, annotation: str, text: str, word: str) -> tuple[Po
     ref, equals, number = (part.strip() for part in word.partition("="))
     if not equals or not _NUMBER.fullmatch(number) or not 1 <= int(number) <= LAST_PORT:
         raise InvalidAnnotation(
-            annotation, text, f'"{word}" must be PORT=NUMBER, such as http=10012 (1 to {LAST_PORT})'
+            annotation, text, f'"{shown(word)}" must be PORT=NUMBER, such as http=10012 (1 to {LAST_PORT})'
         )
     return _resolve(workload, annotation, text, ref), int(number)
 
@@ -125,7 +131,7 @@ def _refuse_twice(annotation: str, text: str, words: Iterable[str]) -> None:
     seen: set[str] = set()
     for word in words:
         if word in seen:
-            raise InvalidAnnotation(annotation, text, f"{word} stands there twice")
+            raise InvalidAnnotation(annotation, text, f"{shown(word)} stands there twice")
         seen.add(word)
 
 
@@ -139,8 +145,8 @@ def _resolve(workload: Workload, annotation: str, text: str, word: str) -> PortE
         raise InvalidAnnotation(
             annotation, text, f'"{word}" is a port of an init container, and the kubelet maps none of those'
         )
-    known = sorted({entry.ref for entry in workload.entries})
-    raise InvalidAnnotation(annotation, text, f'no port "{word}"; the template has {", ".join(known[:10]) or "none"}')
+    known = ", ".join(sorted({entry.ref for entry in workload.entries})[:10]) or "none"
+    raise InvalidAnnotation(annotation, text, f'no port "{shown(word)}"; the template has {known}')
 
 
 def _either(words: list[str]) -> str:

@@ -93,7 +93,7 @@ class Workload:
         """What `hostport/assigned` says; informative only, so whatever is not a number per PORT counts as nothing."""
         try:
             raw = json.loads(self.annotations.get(names.ASSIGNED) or "{}")
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
         if not isinstance(raw, dict):
             return {}

@@ -46,9 +46,9 @@ class Excuses:
         return False
 
     def exhausted(self, pool: Pool, entries: Sequence[PortEntry]) -> None:
-        """No number is free for all of the entries at once."""
-        if pool.name not in self._said:
-            self._said[pool.name] = (PoolExhausted, f"pool {pool.name}: {self._counts(pool, entries)}")
+        """Not enough numbers are free for all of the entries."""
+        wanted = f" and {len(entries)} ports to be served" if len(entries) > 1 else ""
+        self._said[pool.name] = (PoolExhausted, f"pool {pool.name}: {self._counts(pool, entries, wanted)}")
 
     def no_run(self, pool: Pool, entries: Sequence[PortEntry], length: int) -> None:
         """No run of that many consecutive numbers is free."""
@@ -65,12 +65,12 @@ class Excuses:
         worst = next(kind for kind in (PoolExhausted, QuotaExceeded, NoMatchingPool) if kind in kinds)
         return worst("; ".join(text for _, text in self._said.values()))
 
-    def _counts(self, pool: Pool, entries: Sequence[PortEntry]) -> str:
+    def _counts(self, pool: Pool, entries: Sequence[PortEntry], wanted: str = "") -> str:
         view = self._state.view(pool, self._workload.placement).view
         protocols = sorted({entry.protocol for entry in entries})
         valid, free = view.valid[protocols[0]].count(), view.free_for(protocols).count()
         resting = sum(1 for lease in self._state.book.of_pool(pool.name).values() if lease.released)
-        said = f"{free} of {valid} {'+'.join(protocols)} numbers free"
+        said = f"{free} of {valid} {'+'.join(protocols)} numbers free{wanted}"
         rest = f", {resting} resting for up to {pool.cooldown} s" if resting else ""
         return f"{said}{rest}; enlarge spec.ranges or wait until a number comes back"
 

@@ -14,6 +14,7 @@ from hostport.allocation.found import NOTHING, Found, Number
 from hostport.allocation.occupancy import View, nodes_overlap
 from hostport.allocation.policy import next_free, random_start, stable_start
 from hostport.allocation.state import PoolView, State
+from hostport.api.errors import Refusal
 from hostport.api.lease import Lease, LeaseKey
 from hostport.api.podspec import PortEntry
 from hostport.api.pool import Pool
@@ -101,7 +102,8 @@ class Picker:
     def grant(self, missing: Sequence[PortEntry], pools: Sequence[Pool]) -> None:
         """A number for each entry; raises a `Refusal` when one can't be had."""
         for group in self._groups(missing):
-            self._grant_group(group, pools)
+            if not self._grant_group(group, pools):
+                raise self._refusal(missing, pools)
 
     def _groups(self, entries: Sequence[PortEntry]) -> list[Group]:
         """TCP and UDP of one containerPort go together, unless different numbers are asked for.
@@ -119,22 +121,28 @@ class Picker:
             ordered.sort(key=lambda group: (group[0].ref not in exact, group[0].ref not in prefer))
         return ordered
 
-    def _grant_group(self, group: Group, pools: Sequence[Pool]) -> None:
+    def _grant_group(self, group: Group, pools: Sequence[Pool]) -> bool:
         ref = group[0].ref
         exact = self._request.exact.get(ref)
         if exact is not None:
             if not self._take_first(group, exact, pools):
+                self.start_over()
                 raise refuse_exact(self._state, self._workload, group, exact, pools)
-            return
+            return True
         for wished in (self._request.prefer.get(ref), self._partner(group)):
             if wished is not None and self._take_first(group, wished, pools):
-                return
+                return True
+        excuses = Excuses(self._state, self._workload)
+        return any(excuses.none(pool, group) and self._take_next(group, pool) for pool in pools)
+
+    def _refusal(self, missing: Sequence[PortEntry], pools: Sequence[Pool]) -> Refusal:
+        """Why not all of these can be had: all or nothing, so what has been taken for some of them is free again."""
+        self.start_over()
         excuses = Excuses(self._state, self._workload)
         for pool in pools:
-            if excuses.none(pool, group) and self._take_next(group, pool):
-                return
-            excuses.exhausted(pool, group)
-        raise excuses.refusal()
+            if excuses.none(pool, missing):
+                excuses.exhausted(pool, missing)
+        return excuses.refusal()
 
     def _partner(self, group: Group) -> int | None:
         """The number that another protocol of the same containerPort has already."""

@@ -87,7 +87,7 @@ class RunPicker:
             if first >= 0:
                 yield list(range(first, first + len(groups)))
         elif len(taken) == sum(map(bool, there)):
-            for run in _around(taken, len(groups)):
+            for run in _around(there):
                 gaps = iter(sorted(set(run) - taken))
                 yield [port or next(gaps) for port in there]
 
@@ -133,8 +133,16 @@ def _joins(entry: PortEntry, group: Group, fixed: Fixed) -> bool:
     return len(there) < 2 and all(e.protocol != entry.protocol for e in group)
 
 
-def _around(taken: set[int], length: int) -> Iterator[range]:
-    """The runs of that length that contain all of `taken`, those inside of one block first."""
+def _around(there: list[int]) -> Iterator[range]:
+    """The runs that contain all numbers that are there (0: none yet).
+
+    Those inside of one block first, of these the ones in the order of the template.
+    """
+    length, taken = len(there), [port for port in there if port]
+
+    def rank(first: int) -> tuple[bool, bool, int]:
+        in_order = all(port in (0, first + turn) for turn, port in enumerate(there))
+        return first % BLOCK_SIZE + length > BLOCK_SIZE, not in_order, first
+
     firsts = range(max(max(taken) - length + 1, 1), min(min(taken), LAST_PORT - length + 1) + 1)
-    for first in sorted(firsts, key=lambda first: (first % BLOCK_SIZE + length > BLOCK_SIZE, first)):
-        yield range(first, first + length)
+    return (range(first, first + length) for first in sorted(firsts, key=rank))

@@ -14,8 +14,10 @@ Json = dict[str, Any]
 def disagreements(plane: ControlPlane) -> list[str]:
     """What is wrong, in sentences; empty when all is well."""
     leases = _leases(plane)
-    deployments = json.loads(plane.kubectl("get", "deployments", "-A", "-o", "json"))["items"]
-    return [*_doubles(leases), *_bare_numbers(leases, deployments), *_idle_leases(leases, deployments)]
+    kinds = "deployments,statefulsets,daemonsets,replicasets,cronjobs"
+    found = json.loads(plane.kubectl("get", kinds, "-A", "-o", "json"))["items"]
+    workloads = [item for item in found if not item["metadata"].get("ownerReferences")]
+    return [*_doubles(leases), *_bare_numbers(leases, workloads), *_idle_leases(leases, workloads)]
 
 
 def _leases(plane: ControlPlane) -> dict[str, list[Json]]:
@@ -37,34 +39,35 @@ def _doubles(leases: dict[str, list[Json]]) -> list[str]:
     ]
 
 
-def _asks(deployment: Json) -> bool:
-    return (deployment["metadata"].get("annotations") or {}).get("hostport/auto") == "true"
+def _asks(workload: Json) -> bool:
+    return (workload["metadata"].get("annotations") or {}).get("hostport/auto") == "true"
 
 
-def _owner(deployment: Json) -> str:
-    return f"Deployment/{deployment['metadata']['namespace']}/{deployment['metadata']['name']}"
+def _owner(workload: Json) -> str:
+    return f"{workload['kind']}/{workload['metadata']['namespace']}/{workload['metadata']['name']}"
 
 
-def _numbers(deployment: Json) -> set[str]:
-    assigned = json.loads((deployment["metadata"].get("annotations") or {}).get("hostport/assigned", "{}"))
-    containers = deployment["spec"]["template"]["spec"]["containers"]
+def _numbers(workload: Json) -> set[str]:
+    assigned = json.loads((workload["metadata"].get("annotations") or {}).get("hostport/assigned", "{}"))
+    spec = workload["spec"].get("jobTemplate", workload)["spec"]
+    containers = spec["template"]["spec"]["containers"]
     ports = [port for container in containers for port in container.get("ports") or () if port.get("hostPort")]
     return {f"{p['hostPort']}/{p['protocol']}" for p in ports if p["hostPort"] in assigned.values()}
 
 
-def _bare_numbers(leases: dict[str, list[Json]], deployments: list[Json]) -> list[str]:
+def _bare_numbers(leases: dict[str, list[Json]], workloads: list[Json]) -> list[str]:
     held = {(key.split("@")[0], lease["owner"]) for key, entries in leases.items() for lease in entries}
     held |= {(key.rpartition("]:")[2], owner) for key, owner in held}
     return [
-        f"{_owner(deployment)} has {number} without a lease"
-        for deployment in deployments
-        for number in _numbers(deployment)
-        if (number, _owner(deployment)) not in held
+        f"{_owner(workload)} has {number} without a lease"
+        for workload in workloads
+        for number in _numbers(workload)
+        if (number, _owner(workload)) not in held
     ]
 
 
-def _idle_leases(leases: dict[str, list[Json]], deployments: list[Json]) -> list[str]:
-    asking = {_owner(d): _numbers(d) for d in deployments if _asks(d)}
+def _idle_leases(leases: dict[str, list[Json]], workloads: list[Json]) -> list[str]:
+    asking = {_owner(d): _numbers(d) for d in workloads if _asks(d)}
     found = []
     for key, entries in leases.items():
         number = key.split("@")[0].rpartition("]:")[2]

@@ -200,6 +200,11 @@ class State:
             self.openings += self.occupancy.give_back(claim.protocol, claim.port, taker)
         return use.claims if use is not None else frozenset()
 
+    def claims_of(self, key: str) -> frozenset[Claim]:
+        """What an object claims."""
+        known = self._foreign.get(key)
+        return known[0].claims if known is not None else frozenset()
+
     def uses(self) -> Iterator[str]:
         """The keys of everything that claims a port."""
         return iter(tuple(self._foreign))

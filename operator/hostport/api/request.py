@@ -22,7 +22,7 @@ class Request:
     """Ports wanted and how. `entries` may still contain numbers of the user's own: the plan tells them apart.
 
     `named` says that the user listed the ports; `exact` and `prefer` are by PORT; `pools` in order of preference,
-    None for the default ones.
+    None for the default ones. `keeps_strategy`: the rollout strategy is not the operator's business.
     """
 
     entries: tuple[PortEntry, ...]
@@ -31,6 +31,7 @@ class Request:
     exact: dict[str, int] = field(default_factory=dict)
     prefer: dict[str, int] = field(default_factory=dict)
     contiguous: bool = False
+    keeps_strategy: bool = False
 
 
 def parse_request(workload: Workload) -> Request | None:
@@ -50,7 +51,7 @@ def parse_request(workload: Workload) -> Request | None:
     if contiguous and exact and max(exact.values()) - min(exact.values()) >= len(entries):
         problem = f"these can't be in one run of {len(entries)} consecutive numbers ({names.CONTIGUOUS})"
         raise InvalidAnnotation(names.REQUEST, notes[names.REQUEST], problem)
-    return Request(entries, named, _pools(notes), exact, prefer, contiguous)
+    return Request(entries, named, _pools(notes), exact, prefer, contiguous, _keeps_strategy(notes))
 
 
 def _flag(notes: dict[str, str], annotation: str) -> bool:
@@ -60,12 +61,24 @@ def _flag(notes: dict[str, str], annotation: str) -> bool:
     return value == "true"
 
 
+def _keeps_strategy(notes: dict[str, str]) -> bool:
+    value = notes.get(names.ROLLOUT, "safe")
+    if value not in ("safe", "keep"):
+        raise InvalidAnnotation(names.ROLLOUT, value, 'write "safe" or "keep"')
+    return value == "keep"
+
+
 def _refuse_what_is_not_served(workload: Workload) -> None:
     for annotation in _LATER:
         if annotation in workload.annotations and workload.annotations[annotation] != "false":
             raise InvalidAnnotation(
                 annotation, workload.annotations[annotation], "this version can't do it yet: take it away"
             )
+    if workload.kind == "Job":
+        problem = (
+            "the Pod template of a Job can't be changed once it is there; annotate its CronJob, or use a Deployment"
+        )
+        raise InvalidAnnotation(names.AUTO, workload.annotations[names.AUTO], problem)
     if workload.host_network:
         problem = "the template has hostNetwork: true, where every containerPort already is the node's port"
         raise InvalidAnnotation(names.AUTO, workload.annotations[names.AUTO], problem)

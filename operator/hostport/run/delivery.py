@@ -42,7 +42,7 @@ class Delivery:
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._touched: set[str] = set()
-        self._generation: dict[str, int] = {}
+        self._written: dict[str, tuple[str, int]] = {}
         self._pauses: dict[str, float] = {}
 
     def expects(self, workload: Workload) -> bool:
@@ -50,9 +50,10 @@ class Delivery:
         if workload.key in self._under_way:
             self._touched.add(workload.key)
             return True
-        if workload.generation < self._generation.get(workload.key, 0):
+        uid, generation = self._written.get(workload.key, ("", 0))
+        if uid == workload.uid and workload.generation < generation:
             return True
-        self._generation.pop(workload.key, None)
+        self._written.pop(workload.key, None)
         return False
 
     def send(self, plan: Plan, since: float) -> None:
@@ -83,7 +84,7 @@ class Delivery:
         key = plan.workload.key
         try:
             async with self._slots:
-                self._generation[key] = await templates.write(self._office.api, plan)
+                self._written[key] = (plan.workload.uid, await templates.write(self._office.api, plan))
         except NotFound:
             return
         except (Invalid, Conflict) as error:
@@ -131,6 +132,8 @@ class Delivery:
             self._say(workload, "PortsAssigned", "; ".join(given), plan)
         if plan.released:
             self._say(workload, "PortsReleased", "; ".join(plan.released), plan)
+        if plan.rollout is not None and plan.rollout.text:
+            self._say(workload, "RolloutAdjusted", plan.rollout.text, plan)
 
     def _say(self, workload: Workload, reason: str, text: str, plan: Plan) -> None:
         self._office.tell(workload, reason, text)

@@ -20,6 +20,7 @@ from hostport.ledger.book import Change
 from hostport.run import clock
 from hostport.run.delivery import Delivery
 from hostport.run.office import Office
+from hostport.run.remarks import Remarks
 from hostport.run.waiting import Waiting
 
 logger = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ class Desk:
         self._wake = asyncio.Event()
         self._gone: set[str] = set()
         self._waiting = Waiting(office)
+        self._remarks = Remarks(office)
         self._delivery = Delivery(office, again=self.touch, gone=self._confirmed_gone, found=self.see)
 
     # What happens
@@ -63,6 +65,7 @@ class Desk:
         """A workload is said to be gone."""
         self._office.workloads.pop(key, None)
         self._office.state.forget_use(key)
+        self._remarks.forget(key)
         self.touch(key)
 
     def _note_template(self, workload: Workload) -> None:
@@ -170,6 +173,8 @@ class Desk:
             self._office.tell(workload, "PortConflict", text, warning=True)
         if plan.patches_template:
             self._delivery.send(plan, since)
+        elif plan.remarks:
+            self._remarks.tell(workload, plan.remarks)
 
     def _count_released(self, changes: Iterable[Change], failed: set[str]) -> None:
         for change in changes:

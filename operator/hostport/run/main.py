@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import chain, repeat
 from typing import Any
 
-from hostport.api.workload import DEPLOYMENT
+from hostport.api.workload import KINDS
 from hostport.cluster import paths
 from hostport.cluster.client import Api
 from hostport.cluster.errors import ApiError, Busy, NotFound
@@ -22,11 +22,14 @@ from hostport.run.desk import Desk
 from hostport.run.keeper import Keeper
 from hostport.run.office import Office
 from hostport.run.pools import Pools
-from hostport.run.workloads import Listed, Workloads
+from hostport.run.workloads import Listed, Lone, Workloads
 
 logger = logging.getLogger(__name__)
 
-SERVED = (DEPLOYMENT,)
+# kopf watches the first. Every Deployment has ReplicaSets and every CronJob Jobs, few of which stand alone: they are
+# many, and mirrored.
+SERVED = tuple(KINDS[name] for name in ("Deployment", "StatefulSet", "DaemonSet", "CronJob"))
+LONE = tuple(KINDS[name] for name in ("ReplicaSet", "Job"))
 # Soon after the start as well: what was deleted between our list and kopf's is in neither's watch.
 _RELIST_SECONDS = (5.0, 30.0, 300.0)
 _GRACE_SECONDS = 10.0
@@ -60,6 +63,7 @@ class Operator:
             Mirror(office.api, paths.SERVICES, sinks.Services(office)),
             Mirror(office.api, paths.PODS, sinks.Pods(office)),
             Mirror(office.api, paths.BLOCKS, sinks.Blocks(office, self._desk)),
+            *(Mirror(office.api, paths.workloads(kind.name), Lone(office, self._desk, kind)) for kind in LONE),
         ]
         self._adopted = False
         self._broken = ""

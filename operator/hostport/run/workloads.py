@@ -37,7 +37,7 @@ class Listed:
         """Kind/namespace/name."""
         return _key(self._kind, raw)
 
-    def seen(self, raw: Json) -> str:
+    def seen(self, raw: Json) -> str | None:
         """Take a workload to the desk."""
         self._desk.see(self._kind, raw)
         return self.key(raw)
@@ -51,6 +51,24 @@ class Listed:
         prefix = f"{self._kind.name}/"
         kept = {*self._office.workloads, *self._office.state.uses()}
         return (key for key in kept if key.startswith(prefix))
+
+
+class Lone(Listed):
+    """A kind whose objects mostly belong to another workload: only those that stand alone are workloads.
+
+    A Deployment's annotations are copied to its ReplicaSets (pkg/controller/deployment/util), `hostport/auto` too.
+    """
+
+    def seen(self, raw: Json) -> str | None:
+        """Take a workload that nobody controls to the desk."""
+        if any(owner.get("controller") for owner in raw["metadata"].get("ownerReferences") or ()):
+            return None
+        return super().seen(raw)
+
+    def gone(self, key: str) -> None:
+        """An object of the kind is no more; most were none of ours."""
+        if key in self._office.workloads or self._office.state.claims_of(key):
+            super().gone(key)
 
 
 def _key(kind: Kind, raw: Json) -> str:

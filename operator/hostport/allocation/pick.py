@@ -86,7 +86,7 @@ class Picker:
 
     def _is_new(self, pool: Pool, key: LeaseKey) -> bool:
         lease = self._state.book.get(pool.name, key)
-        return lease is None or bool(lease.released)
+        return lease is None or lease.owner != self._workload.key or bool(lease.released)
 
     def adopt(self, pools: Sequence[Pool]) -> list[PortEntry]:
         """Lease the numbers that carry our mark but have no lease; returns the entries whose number can't be had."""

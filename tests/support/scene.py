@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import re
@@ -12,7 +13,8 @@ import yaml
 
 from controlplane.cluster import ControlPlane
 from controlplane.errors import KubectlError
-from tests.support.audit import disagreements
+from hostport.cli.look import find
+from hostport.diagnosis.check import Finding
 from tests.support.operator import OperatorProcess
 from tests.support.wait import until
 
@@ -121,7 +123,9 @@ class Scene:
         """The operator's events on an object of that name."""
         items = json.loads(self.kubectl("-n", self.name, "get", "events.events.k8s.io", "-o", "json"))["items"]
         ours = [
-            e for e in items if e["reportingController"] == "hostport.dev/operator" and e["regarding"]["name"] == name
+            e
+            for e in items
+            if e.get("reportingController") == "hostport.dev/operator" and e["regarding"].get("name") == name
         ]
         return [e for e in ours if not reason or e["reason"] == reason]
 
@@ -141,11 +145,15 @@ class Scene:
         """The end of the operator's log, for failures."""
         return self.operator.log[-3000:]
 
+    def findings(self) -> list[Finding]:
+        """What `hostport check` finds, in the whole cluster."""
+        return asyncio.run(find(str(self.plane.kubeconfig)))
+
     # The end
 
     def end(self) -> None:
         """Ledger and cluster agree; then everything goes, and the pools with it."""
-        until(lambda: not disagreements(self.plane), "ledger and cluster agree", lambda: disagreements(self.plane))
+        until(lambda: not self.findings(), "ledger and cluster agree", self.findings)
         self.kubectl("delete", "namespace", self.name, "--wait=false")
         if self._pools:
             self.kubectl("delete", "hostportpool", *self._pools, "--ignore-not-found", "--wait=false")

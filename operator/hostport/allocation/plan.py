@@ -14,6 +14,7 @@ from hostport.allocation.candidates import candidates
 from hostport.allocation.draft import Draft
 from hostport.allocation.found import Found, look, written
 from hostport.allocation.pick import Picker
+from hostport.allocation.rollout import Adjustment, Remark, adjust, fits, remarks, restore
 from hostport.allocation.runs import RunPicker
 from hostport.allocation.state import State
 from hostport.api.errors import Refusal
@@ -29,7 +30,8 @@ class Plan:
     """What is to be done for a workload.
 
     `changes` go to the ledger, all before the template is touched. `ports` is what the template must say: an entry, its
-    hostPort (0 to take ours out) and its hostIP. `assigned` is what `hostport/assigned` must say.
+    hostPort (0 to take ours out) and its hostIP. `assigned` is what `hostport/assigned` must say. `remarks` are about
+    the workload as it is, and hold if nothing is to be patched.
     """
 
     workload: Workload
@@ -39,12 +41,14 @@ class Plan:
     granted: dict[str, int] = field(default_factory=dict)
     released: list[str] = field(default_factory=list)
     conflicts: list[str] = field(default_factory=list)
+    rollout: Adjustment | None = None
+    remarks: tuple[Remark, ...] = ()
     refusal: Refusal | None = None
 
     @property
     def patches_template(self) -> bool:
         """Whether the object differs from what it should say."""
-        return bool(self.ports) or self.assigned != self.workload.assigned()
+        return bool(self.ports) or self.rollout is not None or self.assigned != self.workload.assigned()
 
 
 class Planner:
@@ -57,7 +61,10 @@ class Planner:
     def plan(self, workload: Workload, now: str) -> Plan:
         """The plan for a workload as it was last seen; `now` is RFC 3339. A refusal changes nothing."""
         try:
-            request = None if workload.deleting else parse_request(workload)
+            if workload.deleting:
+                # Its leases go when it is gone; a template that is on its way out is nobody's to patch.
+                return Plan(workload, assigned=workload.assigned())
+            request = parse_request(workload)
             return self._give_back(workload, now) if request is None else self._serve(workload, request, now)
         except Refusal as refusal:
             return Plan(workload, refusal=refusal, assigned=workload.assigned())
@@ -90,6 +97,7 @@ class Planner:
             plan.ports += [(entry, 0, ip) for entry, ip in found.ours.items() if entry not in picker.numbers]
         plan.granted = self._stamp(draft, now)
         plan.changes = draft.changes
+        self._see_to_rollouts(plan, request)
         return plan
 
     def _fill(self, picker: Picker, found: Found, workload: Workload, request: Request) -> None:
@@ -101,9 +109,21 @@ class Planner:
             pools = candidates(self._state, workload, request)
             picker.grant([*missing, *picker.adopt(pools)], pools)
 
+    def _see_to_rollouts(self, plan: Plan, request: Request) -> None:
+        workload = plan.workload
+        nodes = len(self._state.eligible(workload.placement))
+        if fits(workload, nodes):
+            return
+        if not plan.assigned:
+            plan.rollout = restore(workload)
+            return
+        plan.rollout = adjust(workload, nodes, keep=request.keeps_strategy)
+        if plan.rollout is None:
+            plan.remarks = tuple(remarks(workload, nodes))
+
     def _give_back(self, workload: Workload, now: str) -> Plan:
         own = dict(self._state.book.of_owner(workload.key))
-        draft, plan = Draft(self._state), Plan(workload)
+        draft, plan = Draft(self._state), Plan(workload, rollout=restore(workload))
         self._leave(own, draft, now, plan)
         plan.ports += [(entry, 0, ip) for entry, ip in written(workload, own).items()]
         plan.changes = draft.changes

@@ -46,6 +46,14 @@ class Placement:
             return False
         return not node.taints or tolerated(node.taints, self.tolerations)
 
+    def __str__(self) -> str:
+        """What the template says about its nodes, for people; empty where it says nothing."""
+        if self.node_name:
+            return f"nodeName {self.node_name}"
+        labels = ", ".join(f"{label.key}={label.values[0]}" for label in self.labels)
+        said = (f"nodeSelector {labels}" if labels else "", "required node affinity" if self.terms is not None else "")
+        return " and ".join(filter(None, said))
+
     def pinned(self) -> frozenset[str] | None:
         """The at most 8 nodes (names or hostnames) the template itself is pinned to, or None."""
         named = self._named()

@@ -9,17 +9,19 @@ from typing import Any
 from hostport.api import names
 from hostport.api.placement import ANYWHERE, Placement
 from hostport.api.podspec import Claim, PortEntry, claims, port_entries
+from hostport.api.strategy import Amounts, Strategy, parse_amounts
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of workload: where the API serves it and where its Pod template stands."""
+    """A kind of workload: where the API serves it, where its Pod template stands, and its strategy if it may surge."""
 
     name: str
     group: str
     version: str
     plural: str
     template: tuple[str, ...] = ("spec", "template")
+    strategy: str = ""
 
     def template_of(self, raw: dict[str, Any]) -> dict[str, Any]:
         """The Pod template of such an object."""
@@ -28,13 +30,13 @@ class Kind:
         return raw
 
 
-DEPLOYMENT = Kind("Deployment", "apps", "v1", "deployments")
+DEPLOYMENT = Kind("Deployment", "apps", "v1", "deployments", strategy="strategy")
 KINDS = {
     kind.name: kind
     for kind in (
         DEPLOYMENT,
         Kind("StatefulSet", "apps", "v1", "statefulsets"),
-        Kind("DaemonSet", "apps", "v1", "daemonsets"),
+        Kind("DaemonSet", "apps", "v1", "daemonsets", strategy="updateStrategy"),
         Kind("ReplicaSet", "apps", "v1", "replicasets"),
         Kind("CronJob", "batch", "v1", "cronjobs", ("spec", "jobTemplate", "spec", "template")),
         Kind("Job", "batch", "v1", "jobs"),
@@ -59,6 +61,7 @@ class Workload:
     claims: frozenset[Claim] = frozenset()
     host_network: bool = False
     replicas: int | None = None
+    strategy: Strategy | None = None
     deleting: bool = False
 
     @classmethod
@@ -81,6 +84,7 @@ class Workload:
             claims=claims(spec),
             host_network=bool(spec.get("hostNetwork")),
             replicas=raw["spec"].get("replicas"),
+            strategy=Strategy.parse(kind.strategy, raw["spec"]) if wanted and kind.strategy else None,
             deleting="deletionTimestamp" in meta,
         )
 
@@ -98,3 +102,8 @@ class Workload:
         if not isinstance(raw, dict):
             return {}
         return {k: v for k, v in raw.items() if isinstance(v, int) and not isinstance(v, bool)}
+
+    def rollout_was(self) -> Amounts:
+        """What stood in the strategy before the operator changed it; empty where it has not, or nobody can read it."""
+        text = self.annotations.get(names.ROLLOUT_WAS)
+        return parse_amounts(text) if text is not None else {}

@@ -5,7 +5,7 @@ Never server-side apply: it would co-own the port entry, so that a port the user
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -37,6 +37,7 @@ def operations(plan: Plan) -> list[Operation]:
         _test("/metadata/generation", workload.generation),
         *_asked(workload),
         *(step for entry, port, ip in plan.ports for step in _port(workload, entry, port, ip)),
+        *_strategy(plan),
         *_assigned(plan),
     ]
 
@@ -62,13 +63,29 @@ def _port(workload: Workload, entry: PortEntry, port: int, ip: str) -> Iterator[
             yield {"op": "remove", "path": f"{place}/hostIP"}
 
 
+def _strategy(plan: Plan) -> Iterator[Operation]:
+    strategy = plan.workload.strategy
+    if plan.rollout is None:
+        return
+    if strategy is not None and plan.rollout.amounts:
+        rolling = f"/spec/{strategy.field}/rollingUpdate"
+        yield from (_test(f"{rolling}/{name}", amount) for name, amount in strategy.amounts.items())
+        for name, amount in plan.rollout.amounts.items():
+            yield {"op": "replace", "path": f"{rolling}/{name}", "value": amount}
+    yield from _note(plan.workload, names.ROLLOUT_WAS, plan.rollout.was)
+
+
 def _assigned(plan: Plan) -> Iterator[Operation]:
-    path = _annotation(names.ASSIGNED)
-    if plan.assigned:
-        value = orjson.dumps(plan.assigned, option=orjson.OPT_SORT_KEYS).decode()
-        yield {"op": "add", "path": path, "value": value}
-    elif names.ASSIGNED in plan.workload.annotations:
-        yield {"op": "remove", "path": path}
+    return _note(plan.workload, names.ASSIGNED, plan.assigned)
+
+
+def _note(workload: Workload, name: str, value: Mapping[str, object]) -> Iterator[Operation]:
+    """An annotation of ours, in JSON; what is empty is taken away."""
+    if value:
+        text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+        yield {"op": "add", "path": _annotation(name), "value": text}
+    elif name in workload.annotations:
+        yield {"op": "remove", "path": _annotation(name)}
 
 
 def _test(path: str, value: object) -> Operation:

@@ -7,6 +7,7 @@ Committing is left out: the ledger has tests of its own. After every step what m
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -53,6 +54,11 @@ class World:
         self._versions += 1
         self.state.see_pool(build.pool(name, *ranges, age=age, generation=self._versions, **spec))
         self._accept_overlaps()
+        self.check()
+
+    def delete_pool(self, name: str) -> None:
+        """Delete a pool, which stays as long as its leases do."""
+        self.state.see_pool(dataclasses.replace(self.state.pools[name], terminating=True))
         self.check()
 
     def node(self, name: str, *taints: str, **labels: str) -> None:

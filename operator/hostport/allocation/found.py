@@ -5,7 +5,7 @@ The four cases of a number: (a) its own lease; (b) its own, resting; (c) somebod
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -17,8 +17,6 @@ from hostport.api.ports import Protocol, ips_overlap
 from hostport.api.request import Request
 from hostport.api.workload import Workload
 from hostport.ledger.book import Place
-
-_RANK = {"active": 0, "releasing": 1, "released": 2}
 
 
 class Number(NamedTuple):
@@ -95,7 +93,7 @@ def _indexed(
     """The workload's numbers by (protocol, port) and by the PORT they are leased for, active ones first."""
     keys: dict[tuple[str, Protocol, int], list[LeaseKey]] = {}
     refs: dict[tuple[str, Protocol, int], dict[str, None]] = {}
-    for (pool, key), lease in sorted(own.items(), key=_precedence):
+    for (pool, key), lease in _by_precedence(own):
         keys.setdefault((pool, key.protocol, key.port), []).append(key)
         refs.setdefault((pool, key.protocol, key.port), {})[lease.port] = None
     by_number: dict[tuple[Protocol, int], list[Number]] = {}
@@ -108,15 +106,23 @@ def _indexed(
     return by_number, by_ref
 
 
-def _precedence(item: tuple[Place, Lease]) -> tuple[int, str, int]:
-    """Active ones first, then the oldest: two operators that have both granted must agree on which one stays."""
-    (_, key), lease = item
-    return _RANK[lease.state], lease.since, key.port
+def _by_precedence(own: Mapping[Place, Lease]) -> list[tuple[Place, Lease]]:
+    """Active ones first, the oldest in front: two operators that have both granted must agree on which one stays.
+
+    Then those that are on their way out, the youngest in front: the number that the workload had last.
+    """
+
+    def age(item: tuple[Place, Lease]) -> tuple[str, str, int]:
+        return item[1].state, item[1].since, item[0][1].port
+
+    active = [item for item in own.items() if item[1].state == "active"]
+    leaving = [item for item in own.items() if item[1].state != "active"]
+    return sorted(active, key=age) + sorted(leaving, key=age, reverse=True)
 
 
 def _is_settled(state: State, workload: Workload, entry: PortEntry, found: Found) -> bool:
     """Whether a number that is not ours by lease stays: a copy to be leased, or the user's own."""
-    others = [taker.by for taker in _leased_to_others(state, workload, entry.claim)]
+    others = [taker.by for taker in leased_to_others(state, workload, entry.claim)]
     if others:
         found.conflicts.append(
             f"hostPort {entry.host_port}/{entry.protocol} of {entry.ref} is leased to {others[0]}:"
@@ -128,7 +134,10 @@ def _is_settled(state: State, workload: Workload, entry: PortEntry, found: Found
     return True
 
 
-def _leased_to_others(state: State, workload: Workload, claim: Claim) -> Iterable[Taker]:
+def leased_to_others(state: State, workload: Workload, claim: Claim) -> Iterator[Taker]:
+    """Those who lease a number where the workload's Pods may run."""
     nodes = state.eligible(workload.placement)
-    takers = state.occupancy.takers(claim.protocol, claim.port)
-    return (t for t in takers if t.lease and ips_overlap(t.ip, claim.ip) and nodes_overlap(t.nodes, nodes))
+    for taker in state.occupancy.takers(claim.protocol, claim.port):
+        others = taker.lease and taker.owner != workload.key
+        if others and ips_overlap(taker.ip, claim.ip) and nodes_overlap(taker.nodes, nodes):
+            yield taker

@@ -10,13 +10,13 @@ from bitarray import bitarray
 from hostport.allocation.candidates import unfit
 from hostport.allocation.draft import Draft
 from hostport.allocation.excuses import Excuses, refuse_exact
-from hostport.allocation.found import NOTHING, Found, Number
+from hostport.allocation.found import NOTHING, Found, Number, leased_to_others
 from hostport.allocation.occupancy import View, nodes_overlap
 from hostport.allocation.policy import next_free, random_start, stable_start
 from hostport.allocation.state import PoolView, State
 from hostport.api.errors import Refusal
 from hostport.api.lease import Lease, LeaseKey
-from hostport.api.podspec import PortEntry
+from hostport.api.podspec import Claim, PortEntry
 from hostport.api.pool import Pool
 from hostport.api.ports import ips_overlap
 from hostport.api.request import Request
@@ -71,13 +71,21 @@ class Picker:
         pool = self._state.pools.get(number.pool)
         if pool is None or not self.still_wanted(entry, number):
             return False
-        keys = self._keys(pool, self._seen(pool), entry, number.port) or number.keys
+        seen = self._seen(pool)
+        if not seen.view.eligible and self._is_lost(entry, number, pool):
+            return False
+        keys = self._keys(pool, seen, entry, number.port) or number.keys
         if any((pool.name, key) in self._draft.kept for key in keys):
             return False
         if any(self._is_new(pool, key) for key in keys):
             return self.take_if_fit([entry], pool, number.port)
         self._lease(entry, pool, keys)
         return True
+
+    def _is_lost(self, entry: PortEntry, number: Number, pool: Pool) -> bool:
+        """Whether the workload has left the pool's nodes for others where somebody else has the number."""
+        claim = Claim(entry.protocol, number.port, pool.host_ip)
+        return any(leased_to_others(self._state, self._workload, claim))
 
     def still_wanted(self, entry: PortEntry, number: Number) -> bool:
         """Whether the annotations let the entry keep the number."""

@@ -32,6 +32,16 @@ def rules_on(pool: Pool, names: Iterable[str], nodes: NodesByName) -> set[int]:
     return {pool.rule_for(nodes[name]) for name in names}
 
 
+def areas_of(pool: Pool, names: Nodes, nodes: NodesByName) -> list[tuple[Nodes, PortSet]]:
+    """Those of these nodes that have the same numbers, together with the numbers."""
+    if not pool.rules:
+        return [(names, pool.ports)]
+    areas: dict[int, set[str]] = {}
+    for name in names:
+        areas.setdefault(pool.rule_for(nodes[name]), set()).add(name)
+    return [(members, pool.ports_of(rule)) for rule, members in areas.items()]
+
+
 def valid_everywhere(pool: Pool, names: Nodes, nodes: NodesByName) -> PortSet:
     """The numbers that a pool hands out on every one of these nodes."""
     common: PortSet | None = None

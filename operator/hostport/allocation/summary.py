@@ -9,7 +9,7 @@ from bitarray import bitarray
 from bitarray.util import zeros
 
 from hostport.allocation.occupancy import nodes_overlap
-from hostport.allocation.scope import valid_somewhere
+from hostport.allocation.scope import areas_of, valid_somewhere
 from hostport.allocation.state import State
 from hostport.api.pool import Pool
 from hostport.api.ports import SPACE, Protocol, ips_overlap
@@ -89,9 +89,11 @@ def _leased(state: State, pool: Pool) -> tuple[dict[Protocol, bitarray], dict[Pr
 
 
 def _foreign(state: State, pool: Pool) -> dict[Protocol, bitarray]:
-    scope = state.scopes[pool.name]
+    """The numbers that somebody is on where they are valid."""
+    areas = areas_of(pool, state.scopes[pool.name], state.nodes)
     found = {protocol: zeros(SPACE) for protocol in Protocol}
     for protocol, port, takers in state.occupancy.taken_ports():
-        if any(ips_overlap(t.ip, pool.host_ip) and nodes_overlap(t.nodes, scope) for t in takers):
-            found[protocol][port] = 1
+        for nodes, ports in areas:
+            if port in ports and any(ips_overlap(t.ip, pool.host_ip) and nodes_overlap(t.nodes, nodes) for t in takers):
+                found[protocol][port] = 1
     return found

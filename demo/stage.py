@@ -16,7 +16,7 @@ _HIGHLIGHTS = (
     (r"\b10012\b", "bold yellow"),
     (r"\b10013\b", "bold green"),
     (r"\b(Pending|FailedScheduling)\b", "bold red"),
-    (r"\b(Running|PortsAssigned|PortsReleased)\b", "green"),
+    (r"\b(Running|PortsAssigned|PortsReleased|RolloutAdjusted)\b", "green"),
 )
 
 

@@ -31,6 +31,7 @@ _ONE, _TWO, _THREE = "nginx-deployment1", "nginx-deployment2", "nginx-deployment
 _TAKEN, _GRANTED = 10012, 10013
 _POOL = "edge"
 _HOLDERS = "kubectl get pods -A -o custom-columns-file=demo/hostports.columns"
+_STRATEGY = f"kubectl get deployment {_THREE} -o jsonpath='{{.spec.strategy.rollingUpdate}}'"
 _NO_FREE_PORTS = "didn't have free ports for the requested pod ports"
 
 
@@ -112,6 +113,32 @@ def asking_instead_of_guessing(play: Play) -> None:
     play.stage.tick(f"{_TAKEN} was passed over: the pool knows that it is taken, though nobody asked for it here.")
 
 
+def a_rollout_on_a_full_node(play: Play) -> None:
+    play.stage.scene("A rollout that would have hung")
+    play.stage.say(
+        "A hostPort fits once per node. By default a Deployment begins with the new Pod, and on the only node that Pod "
+        "would wait for ever for the port of the old one. So with the number came a safe strategy, in the same patch."
+    )
+    play.expect(
+        f"an event RolloutAdjusted on {_THREE}",
+        lambda: sights.notes(play.world, _THREE, "RolloutAdjusted", sights.OPERATOR),
+        bool,
+    )
+    play.show(f"kubectl describe deployment {_THREE} | grep RolloutAdjusted")
+    play.show(_STRATEGY)
+    before = {pod.name for pod in sights.pods(play.world, _THREE)}
+    play.show(f"kubectl rollout restart deployment {_THREE}")
+    play.show(f"kubectl rollout status deployment/{_THREE} --timeout=60s")
+    _runs(play, _THREE, (_GRANTED,))
+    play.expect(
+        f"another Pod than {', '.join(before)}",
+        lambda: {pod.name for pod in sights.pods(play.world, _THREE)},
+        before.isdisjoint,
+    )
+    play.show(_HOLDERS)
+    play.stage.tick(f"The rollout has finished: the old Pod left first, and a new one runs with {_GRANTED}.")
+
+
 def written_down(play: Play) -> None:
     play.stage.scene("It is written down")
     play.stage.say("The pool's status is the record. A number stands here before any template carries it.")
@@ -152,6 +179,9 @@ def giving_it_back(play: Play) -> None:
     play.show(f"kubectl describe deployment {_THREE} | grep PortsReleased")
     rest = play.world.get("hostportpool", _POOL)["spec"]["cooldownSeconds"]
     play.stage.tick(f"{_GRANTED} is COOLING: for {rest} seconds it is kept for {_THREE}.")
+    strategy = play.show(_STRATEGY)
+    play.expect("the strategy as it was", lambda: strategy, lambda printed: '"maxSurge":"25%"' in printed)
+    play.stage.tick("The strategy went back with it, to what stood there before.")
     play.show(f"kubectl annotate deployment {_THREE} hostport/auto=true")
     _has_number(play)
     _runs(play, _THREE, (_GRANTED,))
@@ -171,6 +201,7 @@ SCENES = (
     the_operator_arrives,
     a_pool,
     asking_instead_of_guessing,
+    a_rollout_on_a_full_node,
     written_down,
     as_prometheus_sees_it,
     giving_it_back,

@@ -280,3 +280,25 @@ def test_another_value_than_safe_and_keep_is_refused(scene: Scene) -> None:
 
     assert scene.event("web", "InvalidAnnotation") == 'hostport/rollout: "never": write "safe" or "keep"'
     assert scene.host_ports("web") == [0]
+
+
+def test_a_daemon_set_that_surges_is_made_safe_and_put_back(scene: Scene) -> None:
+    """A DaemonSet is on every node already: with a surge each new Pod waits for the port of the old one beside it."""
+    pool = scene.pool()
+    manifest = deployment("agent", annotations={"hostport/auto": "true", "hostport/pool": pool})
+    del manifest["spec"]["replicas"]
+    scene.apply({**manifest, "kind": "DaemonSet", "spec": {**manifest["spec"], "updateStrategy": rolling("50%", 0)}})
+
+    def strategy() -> Json:
+        return dict(scene.get("daemonset", "agent")["spec"]["updateStrategy"]["rollingUpdate"])
+
+    assert 'maxSurge "50%" → 0, maxUnavailable 0 → 1' in scene.event("agent", "RolloutAdjusted")
+    assert strategy() == {"maxSurge": 0, "maxUnavailable": 1}
+    for step in (["restart"], ["status", "--timeout=60s"]):
+        scene.kubectl("-n", scene.name, "rollout", step[0], "daemonset/agent", *step[1:])
+
+    scene.kubectl("-n", scene.name, "annotate", "daemonset", "agent", "hostport/auto-")
+
+    until(lambda: strategy() == {"maxSurge": "50%", "maxUnavailable": 0}, "it is put back", scene.operator_log)
+    assert "hostport/rollout-was" not in scene.get("daemonset", "agent")["metadata"]["annotations"]
+    scene.kubectl("-n", scene.name, "delete", "daemonset", "agent")

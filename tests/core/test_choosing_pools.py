@@ -155,7 +155,7 @@ def test_a_pool_that_has_gone_with_its_leases_leaves_its_workloads_to_another(wo
     world.pool("main", "20000-20009")
     world.deploy("web")
     world.pool("other", "20005-20009", age=-1)
-    world.state.forget_pool("main")
+    world.forget_pool("main")
     assert world.reconcile("Deployment/default/web") == {"app/http": 20005}
 
 

@@ -95,17 +95,17 @@ def assert_books_agree(state: State) -> None:
 
 def assert_views_are_true(state: State) -> None:
     """The free bits of every view are those of a view made from nothing."""
+    fresh = State()
+    fresh.see_nodes(state.nodes.values())
+    for pool in state.pools.values():
+        fresh.see_pool(pool)
     for pool, placement in _views(state):
-        seen = state.view(pool, placement)
-        fresh = State()
-        fresh.see_nodes(state.nodes.values())
-        for other in state.pools.values():
-            fresh.see_pool(other)
-        anew = fresh.view(fresh.pools[pool.name], placement).view
-        assert (seen.view.scope, seen.view.eligible, seen.view.valid) == (anew.scope, anew.eligible, anew.valid)
-        for protocol, free in seen.view.free.items():
-            taken = {port for port in anew.valid[protocol].search(1) if _blocked(state, seen.view, protocol, port)}
-            assert set(free.search(1)) == set(anew.valid[protocol].search(1)) - taken, (pool.name, placement)
+        seen, anew = state.view(pool, placement).view, fresh.view(pool, placement).view
+        assert (seen.scope, seen.eligible, seen.valid) == (anew.scope, anew.eligible, anew.valid)
+        for protocol, free in seen.free.items():
+            valid = set(anew.valid[protocol].search(1))
+            taken = {port for port in valid if _blocked(state, seen, protocol, port)}
+            assert set(free.search(1)) == valid - taken, (pool.name, placement)
 
 
 def assert_counts_add_up(state: State) -> None:

@@ -1,7 +1,7 @@
 """A cluster on paper, with the operator's planning at work in it.
 
 What a user applies is planned for at once; the numbers are written into the manifest as the operator's patch would.
-Committing is left out: the ledger has tests of its own. After every step what must always be true is looked at.
+The ledger is a dictionary: the real one has tests of its own. After every step what must always be true is looked at.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from random import Random
 
@@ -20,7 +21,7 @@ from hostport.api.lease import Lease
 from hostport.api.names import ASSIGNED
 from hostport.api.workload import Workload
 from hostport.cluster.foreign import pod_use, service_use, template_use
-from hostport.ledger.book import Place
+from hostport.ledger.book import Change, Place
 from tests.core import build, truths
 from tests.core.build import Json
 
@@ -36,6 +37,8 @@ class World:
         self.planner = Planner(self.state, Random(0))
         self.seconds = 0
         self.plans: list[Plan] = []
+        self.before: list[truths.Leases] = []
+        self.ledger: truths.Leases = {}
         self._objects: dict[str, Json] = {}
         self._versions = 0
         self._resting: dict[Place, int] = {}
@@ -54,6 +57,12 @@ class World:
         self._versions += 1
         self.state.see_pool(build.pool(name, *ranges, age=age, generation=self._versions, **spec))
         self._accept_overlaps()
+        self.check()
+
+    def forget_pool(self, name: str) -> None:
+        """A pool is gone, torn away with its leases."""
+        self.state.forget_pool(name)
+        self.ledger = {place: lease for place, lease in self.ledger.items() if place[0] != name}
         self.check()
 
     def delete_pool(self, name: str) -> None:
@@ -105,12 +114,14 @@ class World:
             before = truths.Snapshot.of(self.state)
             plan = self.planner.plan(workload, self.now)
             self.plans.append(plan)
+            self.before.append(before.leases)
+            self._write_down(plan.changes)
             if plan.refusal is not None:
                 before.assert_still(self.state)
                 self.check()
                 raise plan.refusal
-            self.check()
             if not plan.patches_template and not plan.changes:
+                self.check()
                 return plan.assigned
             patch(self._objects[_named(name)], plan)
         raise AssertionError(f"{name} does not come to rest: {[p.ports for p in self.plans[-_MOST_ROUNDS:]]}")
@@ -119,7 +130,7 @@ class World:
         """Delete a workload; returns its manifest as it stood. Its Pods are deleted on their own."""
         manifest = self._objects.pop(_named(name))
         self.state.forget_use(_named(name))
-        self.planner.plan_gone(_named(name), self.now)
+        self._write_down(self.planner.plan_gone(_named(name), self.now))
         self.check()
         return manifest
 
@@ -161,6 +172,7 @@ class World:
         while steps := next_steps(self.state, self._rested, self.now):
             for change in steps:
                 self.state.put(change)
+            self._write_down(steps)
             resting = {place for place, lease in self.state.book.leaving.items() if lease.released}
             self._resting = {place: self._resting.get(place, self.seconds) for place in resting}
         self.check()
@@ -201,12 +213,21 @@ class World:
 
     def check(self) -> None:
         """What must be true at any time."""
+        assert truths.leases(self.state) == self.ledger, "the state has changed otherwise than the plan says"
         assert truths.overlaps(self.state) <= self._overlaps
         truths.assert_books_agree(self.state)
         truths.assert_views_are_true(self.state)
         truths.assert_counts_add_up(self.state)
 
     # Behind the scenes
+
+    def _write_down(self, changes: Iterable[Change]) -> None:
+        """What would stand in the real ledger."""
+        for pool, key, lease in changes:
+            if lease is None:
+                self.ledger.pop((pool, key), None)
+            else:
+                self.ledger[pool, key] = lease
 
     def _accept_overlaps(self) -> None:
         """Overlaps that nodes and pools bring about by moving are reported, not prevented."""

@@ -116,7 +116,7 @@ class Picker:
     def _groups(self, entries: Sequence[PortEntry]) -> list[Group]:
         """TCP and UDP of one containerPort go together, unless different numbers are asked for.
 
-        Who asks for a number goes first, or the others might take it.
+        Who asks for a number goes first, then who needs one for two protocols: the others might take it from them.
         """
         if len(entries) == 1:
             return [[entries[0]]]
@@ -125,9 +125,7 @@ class Picker:
         for e in entries:
             groups.setdefault((e.container_name, e.number, exact.get(e.ref), prefer.get(e.ref)), []).append(e)
         ordered = [part for group in groups.values() for part in _one_per_protocol(group)]
-        if exact or prefer:
-            ordered.sort(key=lambda group: (group[0].ref not in exact, group[0].ref not in prefer))
-        return ordered
+        return sorted(ordered, key=lambda g: (g[0].ref not in exact, -len(g), g[0].ref not in prefer))
 
     def _grant_group(self, group: Group, pools: Sequence[Pool]) -> bool:
         ref = group[0].ref

@@ -36,9 +36,7 @@ class Remark(NamedTuple):
 
 def fits(workload: Workload, nodes: int) -> bool:
     """Whether there is a node for each Pod that there may be at a time, and nothing was ever changed."""
-    strategy, replicas = workload.strategy, _replicas(workload, nodes)
-    most = replicas if strategy is None else replicas + strategy.surge(replicas)
-    return most <= nodes and names.ROLLOUT_WAS not in workload.annotations
+    return workload.peak <= nodes and names.ROLLOUT_WAS not in workload.annotations
 
 
 def adjust(workload: Workload, nodes: int, *, keep: bool) -> Adjustment | None:

@@ -216,9 +216,10 @@ class State:
     def eligible(self, placement: Placement) -> Nodes:
         """The nodes a placement admits: one set per placement, kept true."""
         self._refresh()
-        if placement not in self._eligible:
-            self._eligible[placement] = eligible(placement, self.nodes)
-        return self._eligible[placement]
+        found = self._eligible.get(placement)
+        if found is None:
+            found = self._eligible[placement] = eligible(placement, self.nodes)
+        return found
 
     # Views
 

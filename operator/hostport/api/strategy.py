@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from typing import Any, NamedTuple
 
 Amount = int | str
@@ -65,6 +66,15 @@ class Strategy(NamedTuple):
         share = self.max_unavailable
         missing = share if isinstance(share, int) else int(share[:-1]) * replicas // 100
         return missing or int(not self.surge(replicas))
+
+
+def peak(strategy: Strategy | None, replicas: int | None) -> int:
+    """The most Pods there may be at a time. Of a DaemonSet that surges there are always more than nodes."""
+    if strategy is None:
+        return replicas or 0
+    if replicas is None:
+        return 0 if is_zero(strategy.max_surge) else sys.maxsize
+    return replicas + strategy.surge(replicas)
 
 
 def is_zero(amount: Amount) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from hostport.api import names
 from hostport.api.placement import ANYWHERE, Placement
 from hostport.api.podspec import Claim, PortEntry, claims, port_entries
-from hostport.api.strategy import Amounts, Strategy, parse_amounts
+from hostport.api.strategy import Amounts, Strategy, parse_amounts, peak
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,10 @@ KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What the operator keeps of a workload. `claims` are all hostPorts of its template, whoever wrote them."""
+    """What the operator keeps of a workload.
+
+    `claims` are all hostPorts of its template, whoever wrote them. `peak` is the most Pods there may be at a time.
+    """
 
     kind: str
     namespace: str
@@ -62,6 +65,7 @@ class Workload:
     host_network: bool = False
     replicas: int | None = None
     strategy: Strategy | None = None
+    peak: int = 0
     deleting: bool = False
 
     @classmethod
@@ -70,6 +74,8 @@ class Workload:
         meta = raw["metadata"]
         spec = kind.template_of(raw).get("spec") or {}
         wanted = {k: v for k, v in (meta.get("annotations") or {}).items() if k.startswith("hostport/")}
+        strategy = Strategy.parse(kind.strategy, raw["spec"]) if wanted and kind.strategy else None
+        replicas = raw["spec"].get("replicas")
         return cls(
             kind=kind.name,
             namespace=meta["namespace"],
@@ -83,8 +89,9 @@ class Workload:
             placement=Placement.parse(spec),
             claims=claims(spec),
             host_network=bool(spec.get("hostNetwork")),
-            replicas=raw["spec"].get("replicas"),
-            strategy=Strategy.parse(kind.strategy, raw["spec"]) if wanted and kind.strategy else None,
+            replicas=replicas,
+            strategy=strategy,
+            peak=peak(strategy, replicas),
             deleting="deletionTimestamp" in meta,
         )
 

@@ -11,12 +11,14 @@ from hostport.api.ports import ips_overlap
 from hostport.ledger.book import Change, Place
 
 
-def users(state: State, place: Place) -> list[Taker]:
-    """Templates and Pods that are on a lease's port where the lease is."""
+def users(state: State, place: Place, owner: str) -> list[Taker]:
+    """Templates and Pods that are on a lease's port where the lease is; not those who have a lease of it themselves."""
     pool, key = place
     scope = frozenset((key.node,)) if key.node else state.scopes.get(pool)
     takers = state.occupancy.takers(key.protocol, key.port)
-    return [t for t in takers if not t.lease and ips_overlap(t.ip, key.ip) and nodes_overlap(t.nodes, scope)]
+    others = {t.owner for t in takers if t.lease and t.owner != owner}
+    there = (t for t in takers if not t.lease and ips_overlap(t.ip, key.ip) and nodes_overlap(t.nodes, scope))
+    return [t for t in there if t.owner not in others]
 
 
 def next_steps(state: State, rested: Callable[[Place], bool], now: str) -> list[Change]:
@@ -27,7 +29,7 @@ def next_steps(state: State, rested: Callable[[Place], bool], now: str) -> list[
     """
     steps = []
     for place, lease in state.book.leaving.items():
-        step = _step(lease, bool(users(state, place)), rested(place), now)
+        step = _step(lease, bool(users(state, place, lease.owner)), rested(place), now)
         if step is not lease:
             steps.append(Change(*place, step))
     return steps

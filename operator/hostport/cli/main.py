@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from hostport.cli.output import Format, Output, show
+
 app = typer.Typer(
     name="hostport",
     help="Hands out hostPorts on Kubernetes: never the same one twice, and it can say who has yours.",
@@ -64,6 +66,20 @@ def run(
     except (ApiError, OSError) as error:
         typer.echo(f"hostport: {error}", err=True)
         sys.exit(2)
+
+
+@app.command()
+def check(output: Output = Format.TABLE) -> None:
+    """Compare the ledger with the cluster. Exit code 0: they agree; 1: findings; 2: could not look.
+
+    Overlapping leases, numbers without a lease, leases without a workload or not in its template, counts that don't add
+    up, quotas that are overrun. While the operator is at work a finding may be one of a moment: look again.
+    """
+    from hostport.cli.look import findings
+
+    found = findings()
+    show([f._asdict() for f in found], output, "The ledger and the cluster agree.")
+    raise typer.Exit(1 if found else 0)
 
 
 def main() -> None:

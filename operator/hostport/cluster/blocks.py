@@ -24,9 +24,15 @@ def stored(raw: Json) -> Stored:
 
 
 def home_span(raw: Json) -> Span | None:
-    """The span of the block in a pool's own status; None before the first grant."""
+    """The span of the block in a pool's own status; None before the first grant.
+
+    Leases without a block were written by hand: the lowest number says which block they must be.
+    """
     text = (raw.get("status") or {}).get("block")
-    return Span.parse(text) if text else None
+    if text:
+        return Span.parse(text)
+    leases = leases_of(raw)
+    return Span.around(min(key.port for key in leases)) if leases else None
 
 
 def block_place(raw: Json) -> tuple[str, Span]:

@@ -1,0 +1,85 @@
+"""One look at everything, for the commands: the state as the operator would know it, and where it was read."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from hostport.allocation.state import State
+from hostport.api.lease import Lease, LeaseKey
+from hostport.api.node import Node
+from hostport.api.pool import Pool
+from hostport.api.workload import KINDS, Kind, Workload
+from hostport.cluster import paths
+from hostport.cluster.client import Api, Json
+from hostport.cluster.foreign import pod_use, service_use, template_use
+from hostport.cluster.reader import pages
+from hostport.diagnosis.check import Entry, Evidence
+from hostport.ledger.book import Change
+
+_COUNTS = ("capacity", "allocated", "cooling", "foreign", "free")
+
+
+class Survey:
+    """Fills a state from lists; nothing is watched, nothing is written."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self.state = State()
+        self.workloads: dict[str, Workload] = {}
+        self.entries: list[Entry] = []
+        self.unreadable: list[tuple[str, str]] = []
+        self.counts: dict[str, dict[str, int]] = {}
+
+    async def make(self) -> Evidence:
+        """Read everything; raises `ApiError`."""
+        await pages(self._api, paths.NODES, self._node)
+        await pages(self._api, paths.POOLS, self._pool)
+        await pages(self._api, paths.BLOCKS, self._block)
+        for kind in KINDS.values():
+            await pages(self._api, paths.workloads(kind.name), partial(self._workload, kind))
+        await pages(self._api, paths.PODS, self._pod)
+        await pages(self._api, paths.SERVICES, self._service)
+        return Evidence(self.state, self.entries, self.workloads, self.unreadable, self.counts)
+
+    def _node(self, raw: Json) -> None:
+        self.state.see_nodes([Node.parse(raw)])
+
+    def _pool(self, raw: Json) -> None:
+        pool = Pool.parse(raw)
+        self.state.see_pool(pool)
+        status = raw.get("status") or {}
+        if "capacity" in status:
+            self.counts[pool.name] = {name: int(status.get(name, 0)) for name in _COUNTS}
+        self._leases(f"HostPortPool {pool.name}", pool.name, raw)
+
+    def _block(self, raw: Json) -> None:
+        self._leases(f"HostPortBlock {raw['metadata']['name']}", raw["spec"]["pool"], raw)
+
+    def _leases(self, where: str, pool: str, raw: Json) -> None:
+        for text, value in ((raw.get("status") or {}).get("leases") or {}).items():
+            key = LeaseKey.parse(text)
+            if key is None:
+                self.unreadable.append((where, text))
+                continue
+            lease = Lease.parse(value)
+            self.entries.append(Entry(where, pool, key, lease))
+            self.state.put(Change(pool, key, lease))
+
+    def _workload(self, kind: Kind, raw: Json) -> None:
+        if any(owner.get("controller") for owner in raw["metadata"].get("ownerReferences") or ()):
+            return
+        workload = Workload.parse(kind, raw)
+        self.workloads[workload.key] = workload
+        use = template_use(workload)
+        if use is not None:
+            self.state.see_use(workload.key, use)
+
+    def _pod(self, raw: Json) -> None:
+        use = pod_use(raw)
+        if use is not None:
+            self.state.see_use(use.by, use)
+
+    def _service(self, raw: Json) -> None:
+        use = service_use(raw)
+        if use is not None:
+            self.state.see_use(use.by, use)

@@ -1,0 +1,72 @@
+"""`hostport check`: the ledger against the cluster."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.scene import Scene
+
+pytestmark = pytest.mark.cluster
+
+
+def check(scene: Scene, *flags: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from hostport.cli.main import main; main()", "check", *flags]
+    env = {**os.environ, "KUBECONFIG": str(scene.plane.kubeconfig)}
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+
+def write_leases(scene: Scene, pool: str, leases: dict[str, object]) -> None:
+    body = json.dumps({"status": {"leases": leases}})
+    scene.kubectl("patch", "hostportpool", pool, "--subresource=status", "--type=merge", "-p", body)
+
+
+def test_agreement_is_exit_code_0(scene: Scene) -> None:
+    scene.deployment("web", scene.pool())
+    scene.served("web")
+
+    done = check(scene)
+
+    assert (done.returncode, done.stdout) == (0, "The ledger and the cluster agree.\n")
+
+
+def test_every_kind_of_disagreement_is_found(scene: Scene) -> None:
+    pool, other = scene.pool(protocols=["TCP"]), scene.pool(protocols=["TCP"], cooldownSeconds=0)
+    for name in ("web", "bare"):
+        scene.deployment(name, pool)
+    (port,), (bare,) = scene.served("web"), scene.served("bare")
+    scene.operator.kill()
+    stranger = {"owner": "Deployment/nowhere/nobody", "uid": "1"}
+    write_leases(
+        scene, other, {f"{port}/TCP@node-2": stranger, "nonsense": stranger, f"{scene.first + 50}/TCP": stranger}
+    )
+    asker = {"owner": f"Deployment/{scene.name}/web", "uid": scene.get("deployment", "web")["metadata"]["uid"]}
+    write_leases(scene, pool, {f"{bare}/TCP": None, f"{scene.first + 60}/TCP": asker})
+
+    done = check(scene, "-o", "json")
+
+    found = {(row["kind"], row["subject"]) for row in json.loads(done.stdout)}
+    assert done.returncode == 1
+    assert {
+        ("Overlap", f"{port}/TCP"),
+        ("NoLease", f"Deployment/{scene.name}/bare"),
+        ("NoWorkload", f"{other} {scene.first + 50}/TCP"),
+        ("Differs", f"{pool} {scene.first + 60}/TCP"),
+        ("Unreadable", f"HostPortPool {other}"),
+    } <= found
+    write_leases(scene, other, {"nonsense": None})
+    scene.operator.start()
+
+
+def test_no_cluster_is_exit_code_2_and_a_sentence(scene: Scene) -> None:
+    command = [sys.executable, "-c", "from hostport.cli.main import main; main()", "check"]
+    env = {**os.environ, "KUBECONFIG": "no-such-file"}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.returncode == 2
+    assert "set KUBECONFIG" in done.stderr
+    assert "Traceback" not in done.stderr

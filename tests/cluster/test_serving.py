@@ -77,7 +77,7 @@ def test_taking_the_annotation_away_gives_the_number_back_and_it_rests(scene: Sc
     scene.kubectl("-n", scene.name, "annotate", "deployment", "web", "hostport/auto-")
 
     until(lambda: scene.host_ports("web") == [0], "the number is out of the template")
-    assert scene.event("web", "PortsReleased") == f"app/http={port}"
+    assert f"app/http: hostPort {port}/TCP goes back to pool {pool}" in scene.event("web", "PortsReleased")
     until(lambda: "released" in scene.leases(pool)[f"{port}/TCP"], "the number rests", scene.operator_log)
     assert "hostport/assigned" not in scene.get("deployment", "web")["metadata"]["annotations"]
     until(lambda: scene.status(pool).get("cooling") == 1, "the pool counts it as cooling")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 from hostport.allocation.plan import Plan
@@ -131,9 +131,15 @@ class Delivery:
         if given:
             self._say(workload, "PortsAssigned", "; ".join(given), plan)
         if plan.released:
-            self._say(workload, "PortsReleased", "; ".join(plan.released), plan)
+            self._say(workload, "PortsReleased", "; ".join(self._farewells(plan)), plan)
         if plan.rollout is not None and plan.rollout.text:
             self._say(workload, "RolloutAdjusted", plan.rollout.text, plan)
+
+    def _farewells(self, plan: Plan) -> Iterator[str]:
+        for pool, key, lease in plan.changes:
+            if lease is not None and lease.releasing:
+                rest = f"{self._office.state.pools[pool].cooldown} s once no Pod uses it"
+                yield f"{lease.port}: hostPort {key} goes back to pool {pool} and rests for {rest}"
 
     def _say(self, workload: Workload, reason: str, text: str, plan: Plan) -> None:
         self._office.tell(workload, reason, text)

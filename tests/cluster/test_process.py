@@ -14,7 +14,8 @@ import yaml
 
 from controlplane.cluster import ControlPlane
 from tests.support.operator import OperatorProcess
-from tests.support.scene import Scene
+from tests.support.scene import Scene, deployment
+from tests.support.wait import until
 
 pytestmark = pytest.mark.cluster
 
@@ -87,6 +88,27 @@ def test_json_logs_carry_pool_port_and_workload(scene: Scene, tmp_path: Path) ->
     assert granted["pool"] == pool
     assert granted["workload"] == f"Deployment/{scene.name}/web"
     assert "hostPort" in granted["port"]
+
+
+def test_with_a_namespace_only_its_workloads_are_served(scene: Scene, tmp_path: Path) -> None:
+    pool = scene.pool()
+    process = OperatorProcess(scene.plane, tmp_path, "--namespace", "elsewhere")
+    scene.operator.kill()
+    process.start()
+    try:
+        scene.kubectl("create", "namespace", "elsewhere")
+        scene.deployment("not-served", pool)
+        there = deployment("served", annotations={"hostport/auto": "true", "hostport/pool": pool})
+        scene.kubectl("-n", "elsewhere", "apply", "-f", "-", input=json.dumps(there))
+        until(lambda: scene.leases(pool), "the one in the namespace is served", lambda: process.log)
+        assert scene.host_ports("not-served") == [0]
+        assert [lease["owner"] for lease in scene.leases(pool).values()] == ["Deployment/elsewhere/served"]
+    finally:
+        process.stop()
+        scene.operator.start()
+        scene.kubectl("delete", "namespace", "elsewhere", "--wait=false")
+
+    assert scene.served("not-served")
 
 
 def test_without_a_cluster_it_says_so_and_how_to_name_one(tmp_path: Path) -> None:

@@ -26,14 +26,19 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
-@app.callback()
-def hostport(
-    show_version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
-) -> None:
-    """The command itself only knows its version."""
-    if show_version:
+def _show_version(wanted: bool) -> None:
+    if wanted:
         typer.echo(f"hostport {version('hostport-operator')}")
         raise typer.Exit
+
+
+@app.callback()
+def hostport(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Hands out hostPorts on Kubernetes: never the same one twice, and it can say who has yours."""
 
 
 @app.command()

@@ -170,6 +170,7 @@ class Desk:
             return
         self._waiting.forget(workload.key)
         for text in plan.conflicts:
+            self._office.metrics.conflicts.labels(plan.changes[0].pool if plan.changes else "").inc()
             self._office.tell(workload, "PortConflict", text, warning=True)
         if plan.patches_template:
             self._delivery.send(plan, since)

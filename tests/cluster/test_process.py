@@ -69,6 +69,7 @@ def test_it_ends_within_two_seconds_of_sigterm_and_with_code_0(installed: Contro
     assert code == 0, process.log
     assert time.monotonic() - began < 2
     assert "Traceback" not in process.log
+    assert "ERROR" not in process.log
 
 
 def test_json_logs_carry_pool_port_and_workload(scene: Scene, tmp_path: Path) -> None:

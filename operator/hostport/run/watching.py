@@ -71,7 +71,7 @@ class Watch:
             self._home.call_soon_threadsafe(self._tell_end, error)
 
     def _tell_end(self, error: BaseException | None) -> None:
-        if not self._ended.done():
+        if not self._ended.done() and not self._stop.is_set():
             self._ended.set_exception(error or RuntimeError("kopf has ended by itself"))
 
     async def _operate(self) -> None:

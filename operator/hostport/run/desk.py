@@ -150,7 +150,7 @@ class Desk:
         return valid
 
     def _plan_gone(self, key: str, now: str) -> list[Change]:
-        if not self._office.state.book.of_owner(key):
+        if all(lease.state != "active" for lease in self._office.state.book.of_owner(key).values()):
             self._gone.discard(key)
             self._waiting.forget(key)
             return []

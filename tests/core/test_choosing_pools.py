@@ -224,3 +224,18 @@ def test_a_workload_that_leaves_its_pools_nodes_keeps_its_number_unless_somebody
     world.wait(300)
     world.deploy("there", pod=where(zone="b"), request="http=20000")
     assert world.deploy("web", pod=where(zone="b")) == {"app/http": 20001}
+
+
+def test_a_workload_that_has_left_its_pools_nodes_and_lost_its_number_from_the_template_gets_a_guarded_one(
+    world: World,
+) -> None:
+    world.node("n1", zone="a")
+    world.node("n2", zone="b")
+    world.pool("a", "20000", nodeSelector={"matchLabels": {"zone": "a"}})
+    world.pool("b", "20000-20001", nodeSelector={"matchLabels": {"zone": "b"}})
+    world.deploy("web", pod=where(zone="a"))
+    assert world.replace(build.deployment("web", "http:80 more:81", pod=where(zone="b"))) == {
+        "app/http": 20000,
+        "app/more": 20001,
+    }
+    assert {place[0]: lease.state for place, lease in world.ledger.items()} == {"a": "releasing", "b": "active"}

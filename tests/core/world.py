@@ -29,6 +29,10 @@ from tests.core.build import Json
 _MOST_ROUNDS = 3
 
 
+class Unacceptable(Exception):
+    """The API server would not have it."""
+
+
 class World:
     """Nodes, pools, workloads and Pods. Its clock stands still unless told to `wait`."""
 
@@ -103,6 +107,8 @@ class World:
         uid = known["metadata"]["uid"] if known else f"uid-{self._versions}"
         manifest = copy.deepcopy(manifest)
         manifest["metadata"] = {**manifest["metadata"], "uid": uid}
+        if _doubles(manifest):
+            raise Unacceptable
         self._objects[_key(manifest)] = manifest
         return self.reconcile(_key(manifest))
 
@@ -169,13 +175,18 @@ class World:
     def wait(self, seconds: int = 0) -> None:
         """Let time pass, and leases on their way out take their steps."""
         self.seconds += seconds
+        self._count_rest()
         while steps := next_steps(self.state, self._rested, self.now):
             for change in steps:
                 self.state.put(change)
             self._write_down(steps)
-            resting = {place for place, lease in self.state.book.leaving.items() if lease.released}
-            self._resting = {place: self._resting.get(place, self.seconds) for place in resting}
+            self._count_rest()
         self.check()
+
+    def _count_rest(self) -> None:
+        """Since when each resting lease has been resting without a break, as the keeper counts it."""
+        resting = {place for place, lease in self.state.book.leaving.items() if lease.released}
+        self._resting = {place: self._resting.get(place, self.seconds) for place in resting}
 
     def _rested(self, place: Place) -> bool:
         since = self._resting.get(place)
@@ -258,11 +269,11 @@ def patch(manifest: Json, plan: Plan) -> None:
         notes[ASSIGNED] = json.dumps(plan.assigned)
     else:
         notes.pop(ASSIGNED, None)
-    _assert_acceptable(manifest)
+    assert not _doubles(manifest), "the API server refuses this patch"
 
 
-def _assert_acceptable(manifest: Json) -> None:
-    """The API server refuses a template that has one <hostIP, hostPort, protocol> twice."""
+def _doubles(manifest: Json) -> bool:
+    """Whether a template has one <hostIP, hostPort, protocol> twice."""
     containers = manifest["spec"]["template"]["spec"]["containers"]
     triples = [
         (port.get("hostIP", ""), port["hostPort"], port["protocol"])
@@ -270,7 +281,7 @@ def _assert_acceptable(manifest: Json) -> None:
         for port in container["ports"]
         if port.get("hostPort")
     ]
-    assert len(triples) == len(set(triples)), triples
+    return len(triples) != len(set(triples))
 
 
 def _write_number(raw: Json, port: int, ip: str) -> None:

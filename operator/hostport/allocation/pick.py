@@ -83,9 +83,14 @@ class Picker:
         return True
 
     def _is_lost(self, entry: PortEntry, number: Number, pool: Pool) -> bool:
-        """Whether the workload has left the pool's nodes for others where somebody else has the number."""
+        """Whether a workload that has left the pool's nodes can't keep its number on the nodes where it is now.
+
+        There, the lease does not guard it. Its own template does, if it shows the number and nobody else has it.
+        """
+        if not self._state.eligible(self._workload.placement):
+            return False
         claim = Claim(entry.protocol, number.port, pool.host_ip)
-        return any(leased_to_others(self._state, self._workload, claim))
+        return entry.host_port != number.port or any(leased_to_others(self._state, self._workload, claim))
 
     def still_wanted(self, entry: PortEntry, number: Number) -> bool:
         """Whether the annotations let the entry keep the number."""
@@ -216,13 +221,14 @@ class Picker:
         """
         for place, lease in self._state.book.of_owner(self._workload.key).items():
             key = place[1]
-            if (key.protocol, key.port) != (entry.protocol, port):
+            if (key.protocol, key.port) != (entry.protocol, port) or not ips_overlap(key.ip, pool.host_ip):
                 continue
+            if place in self._draft.kept:
+                return False
             if place[0] == pool.name:
-                settled = lease.port != entry.ref and lease.state != "active"
-                if place in self._draft.kept or settled:
+                if lease.port != entry.ref and lease.state != "active":
                     return False
-            elif ips_overlap(key.ip, pool.host_ip) and nodes_overlap(self._state.nodes_of(place), view.scope):
+            elif nodes_overlap(self._state.nodes_of(place), view.scope):
                 return False
         return True
 

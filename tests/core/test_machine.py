@@ -1,0 +1,504 @@
+"""A random life of a cluster, looked at after every step by somebody who only knows sets of nodes and numbers.
+
+What is granted was free; what is refused was not to be had; what stands stays; and nobody is on anybody's number,
+unless nodes or pools have been moved under those who were there already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import cycle
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from hostport.allocation.plan import Plan
+from hostport.allocation.summary import summarize
+from hostport.api.errors import (
+    InvalidAnnotation,
+    NoMatchingPool,
+    PoolExhausted,
+    QuotaExceeded,
+    Refusal,
+    RequestRefused,
+)
+from hostport.api.lease import Lease
+from hostport.api.placement import Placement
+from hostport.api.ports import Protocol
+from hostport.ledger.book import Change
+from hostport.ledger.book import Place as Where
+from tests.core import truths
+from tests.core.build import Json, deployment
+from tests.core.naive import ANY, LOCAL, Claim, Cluster, Held, Ledger, Node, Place, Pool, can_be_served, has_run
+from tests.core.world import Unacceptable, World
+
+_NODES = ("n1", "n2", "n3", "n4")
+_NAMES = ("w1", "w2", "w3")
+_MORE_NAMES = tuple(f"w{i}" for i in range(1, 100))
+_PLACES = (
+    Place(),
+    Place(tolerates=True),
+    Place(zone="a"),
+    Place(zone="b", tolerates=True),
+    Place(names=("n1",), fixed=True),
+    Place(names=("n2",)),
+    Place(names=("n1", "n3")),
+)
+
+# Ports, and the groups of protocols that need a number each.
+_TCP, _UDP = {"TCP"}, {"UDP"}
+_SHAPES = (
+    ("a:1", [_TCP]),
+    ("a:1/UDP", [_UDP]),
+    ("a:1 b:2", [_TCP, _TCP]),
+    ("a:1 b:2 c:3/UDP", [_TCP, _TCP, _UDP]),
+    ("a:53 b:53/UDP c:2", [{"TCP", "UDP"}, _TCP]),
+    ("c:2 a:53 b:53/UDP", [_TCP, {"TCP", "UDP"}]),
+)
+_WINDOWS = [frozenset(range(20000 + first, 20000 + first + length)) for first in range(4) for length in (1, 2, 4, 7)]
+_NUMBERS = st.integers(20000, 20008)
+_ZONES = st.sampled_from("ab")
+
+Spec = dict[str, Any]
+_SPECS = st.fixed_dictionaries(
+    {
+        "numbers": st.sampled_from(_WINDOWS),
+        "zone": st.sampled_from(["", "", "a", "b"]),
+        "default": st.sampled_from([True, True, False]),
+        "cooldown": st.sampled_from([0, 60]),
+        "quota": st.sampled_from([None, None, None, 1, 3]),
+    },
+    optional={
+        "inner": st.sampled_from([frozenset({20003, 20004, 20008}), frozenset({24000, 24001})]),
+        "protocols": st.just(("TCP",)),
+    },
+)
+
+
+@st.composite
+def _manifests(draw: st.DrawFn) -> tuple[Place, list[set[str]], Json]:
+    """A Deployment without its name: where it may run, the numbers it needs, and the manifest."""
+    entries, groups = draw(st.sampled_from(_SHAPES))
+    place = draw(st.sampled_from(_PLACES))
+    refs = [word[0] for word in entries.split()]
+    notes = {}
+    if draw(st.integers(0, 3)) == 0:
+        notes["pool"] = draw(st.sampled_from(["p", "q", "q,p", "p,q"]))
+    if draw(st.integers(0, 3)) == 0:
+        notes["request"] = _numbers_for(draw, draw(st.lists(st.sampled_from(refs), min_size=1, unique=True)))
+    elif draw(st.integers(0, 3)) == 0:
+        notes["prefer"] = _numbers_for(draw, refs[:1])
+    if draw(st.integers(0, 3)) == 0:
+        notes["contiguous"] = "true"
+    return place, groups, deployment("nameless", entries, pod=place.spec(), **notes)
+
+
+def _numbers_for(draw: st.DrawFn, refs: list[str]) -> str:
+    return ",".join(f"{ref}={draw(_NUMBERS)}" for ref in refs)
+
+
+class Life(RuleBasedStateMachine):
+    """Users, administrators and strangers, each doing what they like."""
+
+    strangers = Bundle("strangers")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World("n1")
+        self.cluster = Cluster()
+        self.places: dict[str, Place] = {}
+        self.shapes: dict[str, list[set[str]]] = {}
+        self.settled: set[str] = set()
+        self.running: set[str] = set()
+        self.now = 0
+        self.resting_since: dict[Where, int] = {}
+        self.turns = cycle(_PLACES)
+
+    @initialize(address=st.sampled_from([ANY, LOCAL]), p=_SPECS, q=_SPECS, zones=st.tuples(_ZONES, _ZONES, _ZONES))
+    def begin(self, address: str, p: Spec, q: Spec, zones: tuple[str, ...]) -> None:
+        for name, zone in zip(_NODES, zones, strict=False):
+            self.node(name, zone, tainted=name == "n3")
+        self._set_pool(Pool("p", age=5, **p))
+        self._set_pool(Pool("q", ip=address, **q))
+
+    # Administrators
+
+    @rule(name=st.sampled_from(_NODES), zone=st.sampled_from("ab"), tainted=st.booleans())
+    def node(self, name: str, zone: str, *, tainted: bool) -> None:
+        """A node comes, or gets other labels or taints."""
+        self.cluster.nodes[name] = Node(zone, tainted)
+        self.world.node(name, *(["dedicated=x:NoSchedule"] if tainted else []), zone=zone)
+
+    @rule(name=st.sampled_from(_NODES))
+    def drop_node(self, name: str) -> None:
+        """A node goes."""
+        if self.cluster.nodes.pop(name, None):
+            self.world.drop_node(name)
+
+    @rule(name=st.sampled_from("pq"), spec=_SPECS)
+    def change_pool(self, name: str, spec: Spec) -> None:
+        """A pool grows, shrinks, or is for other nodes."""
+        known = self.cluster.pools[name]
+        self._set_pool(Pool(name, ip=known.ip, age=known.age, **spec))
+
+    def _set_pool(self, pool: Pool) -> None:
+        self.cluster.pools[pool.name] = pool
+        self.world.pool(pool.name, *(str(n) for n in sorted(pool.numbers)), age=pool.age, **pool.spec())
+
+    # Users
+
+    @rule(name=st.sampled_from(_NAMES), made=_manifests())
+    def deploy(self, name: str, made: tuple[Place, list[set[str]], Json]) -> None:
+        """A user applies a manifest, new or changed."""
+        place, groups, manifest = made
+        manifest["metadata"]["name"] = name
+        self._act(name, place, groups, lambda: self.world.apply(manifest))
+
+    @rule(made=_manifests())
+    def deploy_another(self, made: tuple[Place, list[set[str]], Json]) -> None:
+        """A user applies a manifest of a new name, so that pools get full."""
+        self.deploy(next(name for name in _MORE_NAMES if name not in self.places), made)
+
+    @rule(name=st.sampled_from(_NAMES), number=_NUMBERS, place=st.sampled_from(_PLACES))
+    def deploy_by_hand(self, name: str, number: int, place: Place) -> None:
+        """A user writes a number himself, and lets us find the other one."""
+        manifest = deployment(name, f"a:1={number} b:2", pod=place.spec())
+        self._act(name, place, [], lambda: self.world.apply(manifest))
+
+    @precondition(lambda self: self.places)
+    @rule(data=st.data())
+    def look_again(self, data: st.DataObject) -> None:
+        """The operator looks at a workload that nobody has touched."""
+        name = data.draw(st.sampled_from(sorted(self.places)))
+        owner = f"Deployment/default/{name}"
+        mine = [(key, lease) for (_, key), lease in self.world.ledger.items() if lease.owner == owner]
+        ours = {key.port for key, lease in mine if not lease.released}
+        before, settled = self.world.shown(name), name in self.settled
+        self._again(name, lambda: self.world.reconcile(owner))
+        if settled and not self.places[name].pinned and not self._has_left_its_pool(name):
+            moved = [was for was, now in zip(before, self.world.shown(name), strict=True) if was != now]
+            assert not ours.intersection(moved)
+
+    @precondition(lambda self: self.places)
+    @rule(data=st.data())
+    def replace(self, data: st.DataObject) -> None:
+        """A user replaces the object by his manifest, in which none of our numbers stand."""
+        name = data.draw(st.sampled_from(sorted(self.places)))
+        manifest = self.world.manifest(name)
+        for port in _ports(manifest):
+            port.pop("hostPort", None)
+            port.pop("hostIP", None)
+        manifest["metadata"]["annotations"].pop("hostport/assigned", None)
+        self._again(name, lambda: self.world.replace(manifest))
+
+    @precondition(lambda self: self.places)
+    @rule(data=st.data(), other=st.sampled_from(_NAMES))
+    def clone(self, data: st.DataObject, other: str) -> None:
+        """A user copies an object as it stands to another name."""
+        name = data.draw(st.sampled_from(sorted(self.places)))
+        manifest = self.world.manifest(name)
+        manifest["metadata"]["name"] = other
+        self._act(other, self.places[name], self.shapes[name], lambda: self.world.replace(manifest))
+
+    @precondition(lambda self: self.places)
+    @rule(data=st.data())
+    def switch_off(self, data: st.DataObject) -> None:
+        """A user asks for nothing any more."""
+        name = data.draw(st.sampled_from(sorted(self.places)))
+        manifest = self.world.manifest(name)
+        manifest["metadata"]["annotations"]["hostport/auto"] = "false"
+        self._again(name, lambda: self.world.replace(manifest))
+
+    @precondition(lambda self: self.places)
+    @rule(data=st.data())
+    def delete(self, data: st.DataObject) -> None:
+        """A user deletes a workload."""
+        name = data.draw(st.sampled_from(sorted(self.places)))
+        self.world.delete(name)
+        del self.places[name], self.cluster.foreign[name]
+        self.settled.discard(name)
+
+    # Pods, strangers, time
+
+    @precondition(lambda self: self.places and self.cluster.nodes)
+    @rule(data=st.data())
+    def run(self, data: st.DataObject) -> None:
+        """A Pod of a workload starts."""
+        name = data.draw(st.sampled_from(sorted(self.places)))
+        node = data.draw(st.sampled_from(sorted(self.cluster.nodes)))
+        if any(self.world.shown(name)):
+            self.world.run(name, on=node)
+            manifest = self.world.manifest(name)
+            self.running.add(f"{name}-{node}")
+            self.cluster.foreign[f"{name}-{node}"] = _claims(f"Deployment/default/{name}", manifest, frozenset({node}))
+
+    @precondition(lambda self: self.running)
+    @rule(data=st.data())
+    def stop(self, data: st.DataObject) -> None:
+        """A Pod of a workload ends."""
+        name = data.draw(st.sampled_from(sorted(self.running)))
+        self.running.discard(name)
+        self.world.stop(name)
+        self.cluster.foreign.pop(name)
+
+    @rule(
+        target=strangers,
+        port=_NUMBERS,
+        protocol=st.sampled_from(["TCP", "UDP"]),
+        ip=st.sampled_from([ANY, LOCAL, "10.0.0.1"]),
+        where=st.one_of(st.sampled_from(_NODES), st.sampled_from(_PLACES)),
+    )
+    def stranger_comes(self, port: int, protocol: str, ip: str, where: str | Place) -> str:
+        """Somebody's Pod with a hostPort, scheduled or not."""
+        name = f"stranger-{port}-{protocol}"
+        entry = f"x:1/{protocol}={ip + ':' if ip else ''}{port}"
+        if isinstance(where, Place):
+            self.world.pod(name, entry, **where.spec())
+            nodes: frozenset[str] | Place = where
+        else:
+            self.world.pod(name, entry, on=where)
+            nodes = frozenset({where})
+        self.cluster.foreign[name] = [Claim(f"Pod/default/{name}", protocol, port, ip, nodes)]
+        return name
+
+    @rule(name=strangers)
+    def stranger_goes(self, name: str) -> None:
+        """Somebody's Pod ends."""
+        self.world.stop(name)
+        self.cluster.foreign.pop(name, None)
+
+    @rule(port=_NUMBERS, there=st.booleans())
+    def node_port(self, port: int, *, there: bool) -> None:
+        """A Service comes or goes."""
+        if there:
+            self.world.service(f"s{port}", port)
+            self.cluster.foreign[f"s{port}"] = [Claim(f"Service/default/s{port}", "TCP", port)]
+        else:
+            self.world.drop_service(f"s{port}")
+            self.cluster.foreign.pop(f"s{port}", None)
+
+    @rule(seconds=st.sampled_from([0, 1, 59, 60]))
+    def wait(self, seconds: int) -> None:
+        """Time passes: what nobody uses rests, what has rested is free, what is used stays."""
+        before = self.world.ledger.copy()
+        self.now += seconds
+        self.world.wait(seconds)
+        for place, lease in before.items():
+            after = self.world.ledger.get(place)
+            if lease.state == "active":
+                assert after == lease
+                continue
+            used = self._is_used(place, lease)
+            rested = self.now - self.resting_since.get(place, self.now) >= self.cluster.pools[place[0]].cooldown
+            if used:
+                assert after is not None
+                assert after.state == "releasing"
+            elif lease.state == "released" or self.cluster.pools[place[0]].cooldown:
+                assert (after is None) == (lease.state == "released" and rested)
+            if lease.state == "releasing" and not used:
+                self.resting_since[place] = self.now
+        self.resting_since = {
+            place: since for place, since in self.resting_since.items() if self._state_of(place) == "released"
+        }
+
+    def _state_of(self, place: Where) -> str:
+        lease = self.world.ledger.get(place)
+        return lease.state if lease is not None else ""
+
+    def _is_used(self, place: Where, lease: Lease) -> bool:
+        """Whether somebody is on the number who has no lease of it himself."""
+        pool, key = place
+        nodes = {key.node} if key.node else self.cluster.nodes_of(self.cluster.pools[pool])
+        lessees = {
+            other.owner
+            for (_, taken), other in self.world.ledger.items()
+            if (taken.protocol, taken.port) == (key.protocol, key.port)
+        }
+        there = self.cluster.on(key.protocol, key.port, key.ip, nodes)
+        return bool(there - (lessees - {lease.owner}))
+
+    # What must be true at any time
+
+    @invariant()
+    def what_is_free_is_what_nobody_is_on(self) -> None:
+        place = next(self.turns)
+        for pool in self.cluster.pools.values():
+            view = self.world.state.view(self.world.state.pools[pool.name], Placement.parse(place.spec())).view
+            for protocol in pool.protocols:
+                free = set(view.free[Protocol(protocol)].search(1))
+                assert free == self._ledger(self.world.ledger).free(pool, place, protocol)
+
+    @invariant()
+    def every_number_counts_once(self) -> None:
+        for pool in self.cluster.pools.values():
+            summary = summarize(self.world.state, self.world.state.pools[pool.name])
+            for protocol, counts in summary.by_protocol.items():
+                naive = self._ledger(self.world.ledger).counts(pool, protocol)
+                assert (counts.capacity, counts.allocated, counts.cooling, counts.foreign) == naive
+
+    def _again(self, name: str, act: Callable[[], object]) -> None:
+        self._act(name, self.places[name], self.shapes[name], act)
+
+    # Judging what the operator has done
+
+    def _act(self, name: str, place: Place, groups: list[set[str]], act: Callable[[], object]) -> None:
+        """Let a user do something, and judge every plan that comes of it."""
+        first = len(self.world.plans)
+        try:
+            act()
+        except Unacceptable:
+            return
+        except Refusal:
+            self.settled.discard(name)
+        else:
+            self.settled.add(name)
+        self.places[name], self.shapes[name] = place, groups
+        for plan, before in zip(self.world.plans[first:], self.world.before[first:], strict=True):
+            self._judge(name, plan, before)
+        if name in self.settled:
+            self._judge_service(name)
+        manifest = self.world.manifest(name)
+        self.cluster.foreign[name] = _claims(f"Deployment/default/{name}", manifest, place)
+
+    def _judge(self, name: str, plan: Plan, before: truths.Leases) -> None:
+        owner = f"Deployment/default/{name}"
+        ledger = self._ledger(before)
+        # What stands in the template as the plan is made is its own, not somebody's in the way.
+        for change in plan.changes:
+            known = before.get((change.pool, change.key))
+            assert known is None or known.owner == owner
+            if change.lease is None:
+                assert change.key.node, "only a lease for the whole pool takes the place of others"
+                continue
+            assert change.lease.owner == owner
+            if change.lease.state == "active" and (known is None or known.state == "released"):
+                self._judge_grant(name, change, ledger)
+        self._judge_quota(plan, before)
+        own = any(lease.owner == owner for lease in before.values())
+        if plan.refusal is not None and not own and not plan.workload.claims:
+            self._judge_refusal(name, plan.refusal, ledger)
+
+    def _judge_grant(self, name: str, change: Change, ledger: Ledger) -> None:
+        """What is granted was valid and free."""
+        pool, place, key = self.cluster.pools[change.pool], self.places[name], change.key
+        runs_on = self.cluster.runs_on(place)
+        assert key.protocol in pool.protocols
+        assert key.ip == pool.ip
+        assert self.cluster.fits(pool, place)
+        assert key.port in self.cluster.valid(pool, place)
+        assert not key.node or key.node in runs_on
+        nodes = {key.node} if key.node else self.cluster.nodes_of(pool)
+        owner = f"Deployment/default/{name}"
+        assert ledger.holders(key.protocol, key.port, pool.ip, nodes) <= {owner}
+        assert self.cluster.on(key.protocol, key.port, pool.ip, runs_on) <= {owner}
+
+    def _judge_quota(self, plan: Plan, before: truths.Leases) -> None:
+        """No plan takes a namespace above its quota, or further above it."""
+        after = dict(before)
+        for pool, key, lease in plan.changes:
+            if lease is None:
+                after.pop((pool, key), None)
+            else:
+                after[pool, key] = lease
+        for pool in self.cluster.pools.values():
+            if pool.quota is not None:
+                assert _held(after, pool.name) <= max(pool.quota, _held(before, pool.name))
+
+    def _judge_service(self, name: str) -> None:
+        """Who is not refused has a number for every port that is asked for, leased wherever his Pods may run."""
+        manifest = self.world.manifest(name)
+        if manifest["metadata"]["annotations"]["hostport/auto"] != "true":
+            return
+        assert all(self.world.shown(name))
+        plan = self.world.plans[-1]
+        held = [(pool, key) for (pool, key), lease in self.world.ledger.items() if lease.owner == plan.workload.key]
+        for entry in plan.workload.entries:
+            port = plan.assigned.get(entry.ref)
+            if port is None:
+                continue  # written by hand
+            keys = [(pool, k) for pool, k in held if (k.protocol, k.port) == (entry.protocol, port)]
+            assert keys, f"{entry.ref} has no lease"
+            self._judge_cover(self.places[name], [(pool, key.node) for pool, key in keys])
+        notes = manifest["metadata"]["annotations"]
+        asked = dict(word.split("=") for word in notes.get("hostport/request", "").split(",") if word)
+        assert all(plan.assigned.get(f"app/{ref}", int(port)) == int(port) for ref, port in asked.items())
+        if notes.get("hostport/contiguous") == "true" and len(plan.assigned) == len(plan.workload.entries):
+            numbers = set(plan.assigned.values())
+            assert max(numbers) - min(numbers) + 1 == len(numbers)
+
+    def _judge_cover(self, place: Place, leased: list[tuple[str, str]]) -> None:
+        runs_on = self.cluster.runs_on(place)
+        if any(not node for _, node in leased):
+            return
+        assert place.pinned
+        pools = {pool for pool, _ in leased}
+        inside = {name for pool in pools for name in runs_on & self.cluster.nodes_of(self.cluster.pools[pool])}
+        assert inside <= {node for _, node in leased}
+
+    def _judge_refusal(self, name: str, refusal: Refusal, ledger: Ledger) -> None:
+        """A newcomer is only refused what he could not have had."""
+        notes = self.world.manifest(name)["metadata"]["annotations"]
+        named = notes.get("hostport/pool")
+        pools = [p for p in self.cluster.pools.values() if (p.name in named.split(",") if named else p.default)]
+        fitting = [pool for pool in pools if self.cluster.fits(pool, self.places[name])]
+        groups = self.shapes[name]
+        quota = any(pool.quota is not None for pool in pools)
+        choices = [
+            {protocol: ledger.free(pool, self.places[name], protocol) for protocol in ("TCP", "UDP")}
+            for pool in fitting
+        ]
+        match refusal:
+            case InvalidAnnotation():
+                pass
+            case QuotaExceeded():
+                assert quota
+            case RequestRefused():
+                exact = notes["hostport/request"].split(",")
+                numbers = {int(word.partition("=")[2]) for word in exact}
+                assert any(
+                    not all(n in free for free in choice.values()) for n in numbers for choice in choices or [{}]
+                )
+            case PoolExhausted() | NoMatchingPool() if not quota and "hostport/request" not in notes:
+                if notes.get("hostport/contiguous") == "true":
+                    assert not any(has_run(groups, choice) for choice in choices)
+                elif groups:
+                    assert not can_be_served(groups, choices)
+
+    # The model
+
+    def _ledger(self, leases: truths.Leases) -> Ledger:
+        held = [
+            Held(pool, key.port, key.protocol, key.node, key.ip, lease.owner, lease.state)
+            for (pool, key), lease in leases.items()
+        ]
+        return Ledger(self.cluster, held)
+
+    def _has_left_its_pool(self, name: str) -> bool:
+        runs_on = self.cluster.runs_on(self.places[name])
+        held = {pool for (pool, _), lease in self.world.ledger.items() if lease.owner == f"Deployment/default/{name}"}
+        return any(not runs_on & self.cluster.nodes_of(self.cluster.pools[pool]) for pool in held)
+
+
+def _ports(manifest: Json) -> list[Json]:
+    found: list[Json] = manifest["spec"]["template"]["spec"]["containers"][0]["ports"]
+    return found
+
+
+def _claims(owner: str, manifest: Json, nodes: frozenset[str] | Place) -> list[Claim]:
+    return [
+        Claim(owner, port["protocol"], port["hostPort"], port.get("hostIP", ANY), nodes)
+        for port in _ports(manifest)
+        if port.get("hostPort")
+    ]
+
+
+def _held(leases: truths.Leases, pool: str) -> int:
+    return len(
+        {(key.port, key.protocol) for (name, key), lease in leases.items() if name == pool and not lease.released}
+    )
+
+
+TestLife = Life.TestCase
+TestLife.settings = settings(stateful_step_count=40)

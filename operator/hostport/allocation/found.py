@@ -32,23 +32,19 @@ class Number(NamedTuple):
 class Found:
     """The workload's leases against its template.
 
-    `held`: entries that have numbers already, the one to keep first. `copies`: entries with a number that looks like
-    ours and has no lease. `missing`: entries that need a number. `ours`: whatever shows a number that we have written,
-    requested or not, with its hostIP. `by_hand`: all else that the template claims.
+    `wanted`: the entries that are to have a lease, in the order in which they are asked for. `held`: those of them that
+    have numbers already, the one to keep first. `copies`: those whose number looks like ours and has no lease. `ours`:
+    whatever shows a number that we have written, requested or not, with its hostIP. `by_hand`: all else that the
+    template claims.
     """
 
+    wanted: list[PortEntry] = field(default_factory=list)
     numbers: Mapping[tuple[Protocol, int], list[Number]] = field(default_factory=dict)
     held: dict[PortEntry, list[Number]] = field(default_factory=dict)
     copies: dict[PortEntry, int] = field(default_factory=dict)
-    missing: list[PortEntry] = field(default_factory=list)
     ours: Mapping[PortEntry, str] = field(default_factory=dict)
     by_hand: frozenset[Claim] = frozenset()
     conflicts: list[str] = field(default_factory=list)
-
-    @property
-    def wanted(self) -> list[PortEntry]:
-        """The entries that are to have a lease, in the order of the template."""
-        return sorted((*self.held, *self.copies, *self.missing), key=lambda entry: (entry.container, entry.position))
 
 
 NOTHING = Found()
@@ -58,18 +54,17 @@ def look(state: State, workload: Workload, request: Request) -> Found:
     """Sort the requested entries by what is found in them."""
     own = state.book.of_owner(workload.key)
     if not own and not workload.claims:
-        return Found(missing=list(request.entries))
+        return Found(wanted=list(request.entries))
     by_number, by_ref = _indexed(own)
-    found = Found(by_number, ours=written(workload, own))
+    found = Found(numbers=by_number, ours=written(workload, own))
     for entry in request.entries:
         shown = by_number.get((entry.protocol, entry.host_port), [])
         if entry.host_port and not shown and _is_settled(state, workload, entry, found):
             continue
+        found.wanted.append(entry)
         numbers = [*shown, *(n for n in by_ref.get((entry.ref, entry.protocol), ()) if n not in shown)]
         if numbers:
             found.held[entry] = numbers
-        else:
-            found.missing.append(entry)
     found.by_hand = workload.claims.difference(entry.claim for entry in (*found.wanted, *found.ours))
     return found
 
@@ -121,7 +116,7 @@ def _by_precedence(own: Mapping[Place, Lease]) -> list[tuple[Place, Lease]]:
 
 
 def _is_settled(state: State, workload: Workload, entry: PortEntry, found: Found) -> bool:
-    """Whether a number that is not ours by lease stays: a copy to be leased, or the user's own."""
+    """Whether a number that is not ours by lease is the user's own, and stays."""
     others = [taker.by for taker in leased_to_others(state, workload, entry.claim)]
     if others:
         found.conflicts.append(
@@ -129,9 +124,10 @@ def _is_settled(state: State, workload: Workload, entry: PortEntry, found: Found
             " it gets another number"
         )
         return False
-    if workload.assigned().get(entry.ref) == entry.host_port:
-        found.copies[entry] = entry.host_port
-    return True
+    if workload.assigned().get(entry.ref) != entry.host_port:
+        return True
+    found.copies[entry] = entry.host_port
+    return False
 
 
 def leased_to_others(state: State, workload: Workload, claim: Claim) -> Iterator[Taker]:

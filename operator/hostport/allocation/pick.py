@@ -49,13 +49,16 @@ class Picker:
     # What is there already
 
     def keep(self) -> list[PortEntry]:
-        """Keep or revive what the workload has; returns the entries that need another number after all.
+        """Keep or revive what the workload has; returns the entries that need a number, new or after all.
 
         What the template shows goes first: a number that has changed entries is not to end up on both.
         """
-        held = self._found.held
-        left = [e for e in held if not any(self.keeps(e, n) for n in held[e] if n.port == e.host_port)]
-        return [e for e in left if not any(self.keeps(e, n) for n in held[e] if n.port != e.host_port)]
+        for shown in (True, False):
+            for entry, numbers in self._found.held.items():
+                for number in numbers:
+                    if entry not in self.numbers and (number.port == entry.host_port) is shown:
+                        self.keeps(entry, number)
+        return [entry for entry in self._found.wanted if entry not in self.numbers]
 
     def start_over(self) -> None:
         """Nothing kept, nothing taken."""
@@ -101,14 +104,11 @@ class Picker:
         lease = self._state.book.get(pool.name, key)
         return lease is None or lease.owner != self._workload.key or bool(lease.released)
 
-    def adopt(self, pools: Sequence[Pool]) -> list[PortEntry]:
-        """Lease the numbers that carry our mark but have no lease; returns the entries whose number can't be had."""
-        copies = self._found.copies
-        return [
-            entry
-            for entry, port in copies.items()
-            if self._request.exact.get(entry.ref, port) != port or not self._take_first([entry], port, pools)
-        ]
+    def adopt(self, pools: Sequence[Pool]) -> None:
+        """Lease the numbers that carry our mark but have no lease, where they can be had."""
+        for entry, port in self._found.copies.items():
+            if self._request.exact.get(entry.ref, port) == port:
+                self._take_first([entry], port, pools)
 
     # New numbers
 

@@ -104,10 +104,11 @@ class Planner:
         if request.contiguous:
             RunPicker(self._state, workload, request, found, picker).serve()
             return
-        missing = [*found.missing, *picker.keep()]
-        if missing or found.copies:
+        missing = picker.keep()
+        if missing:
             pools = candidates(self._state, workload, request)
-            picker.grant([*missing, *picker.adopt(pools)], pools)
+            picker.adopt(pools)
+            picker.grant([entry for entry in missing if entry not in picker.numbers], pools)
 
     def _see_to_rollouts(self, plan: Plan, request: Request) -> None:
         workload = plan.workload

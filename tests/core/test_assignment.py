@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 
+from hostport.allocation.plan import Planner
+from hostport.allocation.state import State
 from hostport.api.errors import InvalidAnnotation, NoMatchingPool, PoolExhausted
+from hostport.ledger.book import MOST_LEASES
+from tests.core import build
 from tests.core.world import World
 
 
@@ -147,6 +153,33 @@ def test_two_workloads_of_the_same_name_in_two_namespaces_are_two() -> None:
     world.pool("main", "20000-20009")
     assert world.deploy("web", namespace="blue") == {"app/http": 20000}
     assert world.deploy("web", namespace="green") == {"app/http": 20001}
+
+
+def test_a_number_that_only_one_port_can_use_is_left_to_it() -> None:
+    world = World()
+    world.pool("main", "20000-20001", protocols=["TCP", "UDP"])
+    world.pod("dns", "dns:53/UDP=20001", on="n1")
+    assert world.deploy("web", "http:80 dns:53 dns-udp:53/UDP") == {
+        "app/dns": 20000,
+        "app/dns-udp": 20000,
+        "app/http": 20001,
+    }
+
+
+def test_a_block_that_holds_as_many_leases_as_one_object_should_takes_no_more() -> None:
+    nodes = [f"n{i}" for i in range(8)]
+    state = State()
+    state.see_nodes(build.node(name) for name in nodes)
+    state.see_pool(build.pool("main", "20000-20223", "30000", policy="LowestFree"))
+    planner = Planner(state, Random(0))
+    for i in range(MOST_LEASES // len(nodes)):
+        spread = build.deployment(f"web-{i}", pod=build.on_hosts(*nodes))
+        assert planner.plan(build.workload(spread), "now").assigned == {"app/http": 20000 + i}
+    late = build.workload(build.deployment("late"))
+    assert planner.plan(late, "now").assigned == {"app/http": 30000}
+    for change in planner.plan_gone("Deployment/default/web-0", "now"):
+        state.put(change._replace(lease=None))
+    assert planner.plan(build.workload(build.deployment("last")), "now").assigned == {"app/http": 20000}
 
 
 def test_many_workloads_share_a_pool_without_meeting() -> None:

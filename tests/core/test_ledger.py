@@ -205,6 +205,17 @@ async def test_a_rival_who_has_opened_the_pool_elsewhere_unseen_has_the_first_bl
 
 
 @in_a_loop
+async def test_a_rival_who_has_opened_the_pool_elsewhere_and_given_all_back_has_the_first_block_still(
+    store: MemoryStore, desk: Desk, rival: Desk
+) -> None:
+    await rival.commit({"30000/TCP": "theirs"})
+    await rival.commit({"30000/TCP": None})
+    assert await desk.commit({"20000/TCP": "ours"}) == {"ours"}
+    assert await desk.commit({"20000/TCP": "ours"}) == set()
+    assert store.objects()["main"] == "29952-30207"
+
+
+@in_a_loop
 async def test_a_further_block_that_a_rival_has_made_and_filled_is_read_before_it_is_written(
     store: MemoryStore, desk: Desk, rival: Desk
 ) -> None:
@@ -364,6 +375,16 @@ async def test_while_it_is_unknown_what_stands_there_nothing_is_written(store: M
     await desk.commit({"20001/TCP": "dns"})
     assert await desk.commit({"20002/TCP": "late"}) == {"late"}
     assert names(store.leases()) == {"20000/TCP": "web", "20001/TCP": "dns"} == desk.book()
+
+
+@in_a_loop
+async def test_a_block_in_doubt_is_read_before_it_is_written(store: MemoryStore, desk: Desk) -> None:
+    await desk.commit({"20000/TCP": "web"})
+    store.lose_request = True
+    await desk.commit({"20001/TCP": "dns"})
+    assert await desk.commit({"20002/TCP": "late"}) >= {"late"}
+    assert names(store.leases()) == {"20000/TCP": "web"} == desk.book()
+    assert await desk.commit({"20002/TCP": "late"}) == set()
 
 
 @in_a_loop

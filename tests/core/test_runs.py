@@ -49,13 +49,14 @@ def test_no_run_is_said_to_be_missing_though_numbers_are_free(world: World) -> N
 
 def test_a_run_lies_within_one_block_unless_none_fits(world: World) -> None:
     world.pool("main", "20220-20229")
-    assert world.deploy("four", "a:1 b:2 c:3 d:4", contiguous="true")["app/a"] == 20220
     assert world.deploy("five", "a:1 b:2 c:3 d:4 e:5", contiguous="true")["app/a"] == 20224
-    world.delete("four")
+    world.pool("main", "20220-20227")
+    assert world.deploy("two", "a:1 b:2", contiguous="true")["app/a"] == 20220
+    world.pool("main", "20222-20226")
     world.delete("five")
     world.wait()
     world.wait(300)
-    assert world.deploy("ten", " ".join(f"p{i}:{i + 1}" for i in range(10)), contiguous="true")["app/p0"] == 20220
+    assert world.deploy("five", "a:1 b:2 c:3 d:4 e:5", contiguous="true")["app/a"] == 20222
 
 
 def test_a_port_that_is_added_makes_the_run_longer(world: World) -> None:
@@ -104,6 +105,19 @@ def test_numbers_that_are_no_run_become_one_when_it_is_asked_for(world: World) -
 def test_numbers_that_are_a_run_already_stay_in_whatever_order(world: World) -> None:
     world.deploy("rtp", "a:1 b:2")
     assert world.deploy("rtp", "b:2 a:1", contiguous="true") == {"app/a": 20000, "app/b": 20001}
+
+
+def test_a_renamed_entry_takes_its_number_along_and_the_new_one_makes_the_run_longer(world: World) -> None:
+    world.deploy("rtp", "a:1 b:2", contiguous="true")
+    manifest = world.manifest("rtp")
+    entries = manifest["spec"]["template"]["spec"]["containers"][0]["ports"]
+    entries[0]["name"] = "z"
+    entries.insert(0, {"name": "a", "containerPort": 9, "protocol": "TCP"})
+    assert world.replace(manifest) == {"app/z": 20000, "app/b": 20001, "app/a": 20002}
+
+
+def test_a_run_is_in_the_order_in_which_the_ports_are_named(world: World) -> None:
+    assert world.deploy("rtp", "a:1 b:2 c:3", ports="c,a", contiguous="true") == {"app/c": 20000, "app/a": 20001}
 
 
 def test_a_dropped_end_leaves_a_run_and_a_dropped_middle_does_not(world: World) -> None:

@@ -163,12 +163,12 @@ class Picker:
         return None
 
     def _take_next(self, group: Group, pool: Pool) -> bool:
-        view = self._seen(pool).view
-        bits = view.free_for([entry.protocol for entry in group])
-        port = next_free(bits, self._start(pool, view, bits, group[0]))
+        seen = self._seen(pool)
+        bits = seen.view.free_for([entry.protocol for entry in group])
+        port = next_free(bits, self._start(pool, seen.view, bits, group[0]))
         if port < 0:
             return False
-        self._take(group, pool, port)
+        self._take(group, pool, seen, port)
         self._draft.turn(pool.name, port)
         return True
 
@@ -192,14 +192,14 @@ class Picker:
     def _take_if_free(self, group: Group, pool: Pool, port: int) -> bool:
         if not Excuses(self._state, self._workload).none(pool, group, port):
             return False
-        if not all(self._is_free(pool, entry, port) for entry in group):
+        seen = self._seen(pool)
+        if not all(self._is_free(pool, seen.view, entry, port) for entry in group):
             return False
-        self._take(group, pool, port)
+        self._take(group, pool, seen, port)
         return True
 
-    def _is_free(self, pool: Pool, entry: PortEntry, port: int) -> bool:
+    def _is_free(self, pool: Pool, view: View, entry: PortEntry, port: int) -> bool:
         """Free, or taken by nobody but this workload itself: its own Pods and template, a lease of the same port."""
-        view = self._seen(pool).view
         if not view.valid[entry.protocol][port]:
             return False
         if view.free[entry.protocol][port]:
@@ -234,8 +234,7 @@ class Picker:
 
     # Leases
 
-    def _take(self, group: Group, pool: Pool, port: int) -> None:
-        seen = self._seen(pool)
+    def _take(self, group: Group, pool: Pool, seen: PoolView, port: int) -> None:
         for entry in group:
             self._lease(entry, pool, self._keys(pool, seen, entry, port))
 

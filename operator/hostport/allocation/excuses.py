@@ -26,9 +26,9 @@ class Excuses:
 
         `port`: the number in question, which may be the namespace's already.
         """
-        missing = {str(e.protocol) for e in entries if e.protocol not in pool.protocols}
+        missing = [entry.protocol for entry in entries if entry.protocol not in pool.protocols]
         if missing:
-            protocols = ", ".join(sorted(missing))
+            protocols = ", ".join(sorted(set(missing)))
             self._said[pool.name] = (NoMatchingPool, f"pool {pool.name} hands out no {protocols} (its protocols)")
             return False
         if pool.quota is not None:

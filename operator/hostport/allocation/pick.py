@@ -144,7 +144,10 @@ class Picker:
             if wished is not None and self._take_first(group, wished, pools):
                 return True
         excuses = Excuses(self._state, self._workload)
-        return any(excuses.none(pool, group) and self._take_next(group, pool) for pool in pools)
+        for pool in pools:  # noqa: SIM110 - a generator costs more than the search it wraps
+            if excuses.none(pool, group) and self._take_next(group, pool):
+                return True
+        return False
 
     def _refusal(self, missing: Sequence[PortEntry], pools: Sequence[Pool]) -> Refusal:
         """Why not all of these can be had: all or nothing, so what has been taken for some of them is free again."""

@@ -45,7 +45,7 @@ class PortEntry(NamedTuple):
         return cls(container, position, container_name, name, number, protocol, int(raw.get("hostPort") or 0), ref, raw)
 
     def __hash__(self) -> int:
-        return hash(self[:2])
+        return self.container << 16 ^ self.position
 
     @property
     def claim(self) -> Claim:

@@ -308,7 +308,7 @@ class Life(RuleBasedStateMachine):
         return lease.state if lease is not None else ""
 
     def _is_used(self, place: Where, lease: Lease) -> bool:
-        """Whether somebody is on the number who has no lease of it himself."""
+        """Whether a Pod or template is on the number that has no lease of it itself."""
         pool, key = place
         nodes = {key.node} if key.node else self.cluster.nodes_of(self.cluster.pools[pool])
         lessees = {
@@ -317,7 +317,8 @@ class Life(RuleBasedStateMachine):
             if (taken.protocol, taken.port) == (key.protocol, key.port)
         }
         there = self.cluster.on(key.protocol, key.port, key.ip, nodes)
-        return bool(there - (lessees - {lease.owner}))
+        users = {owner for owner in there if not owner.startswith("Service/")}
+        return bool(users - (lessees - {lease.owner}))
 
     # What must be true at any time
 

@@ -75,6 +75,16 @@ def test_a_resting_number_that_comes_into_use_again_is_releasing_again(world: Wo
     assert world.leases() == {"20000/TCP": "releasing"}
 
 
+def test_a_service_on_a_number_keeps_it_from_being_given_but_no_lease_from_ending(world: World) -> None:
+    world.deploy("web")
+    world.service("np", 20000)
+    world.delete("web")
+    world.wait()
+    world.wait(60)
+    assert world.leases() == {}
+    assert not _is_free(world)
+
+
 def test_a_number_leased_for_a_node_does_not_wait_for_pods_of_another(world: World) -> None:
     world.deploy("web", pod={"nodeName": "n1"})
     world.pod("other", "x:1=20000", on="n2")

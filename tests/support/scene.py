@@ -153,7 +153,7 @@ class Scene:
 
     def end(self) -> None:
         """Ledger and cluster agree; then everything goes, and the pools with it."""
-        until(lambda: not self.findings(), "ledger and cluster agree", self.findings)
+        until(lambda: not self.findings(), "ledger and cluster agree", self.findings, 120)
         self.kubectl("delete", "namespace", self.name, "--wait=false")
         if self._pools:
             self.kubectl("delete", "hostportpool", *self._pools, "--ignore-not-found", "--wait=false")

@@ -24,7 +24,7 @@ demo: setup ## Play the story of the three nginx Deployments on a real API serve
 
 .PHONY: test
 test: setup ## All tests; builds the control plane once if there is none (about 10 minutes)
-	@$(RUN) python -m controlplane binaries
+	-@$(RUN) python -m controlplane binaries
 	@$(RUN) pytest
 
 .PHONY: test-core

@@ -27,11 +27,13 @@ DEFAULTS = {
 
 
 @pytest.fixture(scope="module")
-def cluster(control_plane: ControlPlane) -> ControlPlane:
-    control_plane.kubectl("apply", "-f", str(ROOT / "crds"))
-    control_plane.kubectl("wait", "--for=condition=Established", "crd/hostportpools.hostport.dev", "--timeout=30s")
-    control_plane.kubectl("wait", "--for=condition=Established", "crd/hostportblocks.hostport.dev", "--timeout=30s")
-    return control_plane
+def cluster(control_plane: ControlPlane) -> Iterator[ControlPlane]:
+    """A cluster of its own, where no operator writes statuses; `control_plane` skips where there can be none."""
+    with ControlPlane() as own:
+        own.kubectl("apply", "-f", str(ROOT / "crds"))
+        own.kubectl("wait", "--for=condition=Established", "crd/hostportpools.hostport.dev", "--timeout=30s")
+        own.kubectl("wait", "--for=condition=Established", "crd/hostportblocks.hostport.dev", "--timeout=30s")
+        yield own
 
 
 @pytest.fixture

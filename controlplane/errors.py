@@ -5,12 +5,14 @@ ControlPlaneError
  ├─ BuildError        go could not build a binary; carries the tail of its output
  ├─ GoToolchainError  no usable Go on PATH, and none could be installed
  ├─ ApiError          the API server answered with an error; carries status and body
- └─ KubectlError      kubectl ended with an error; carries its stderr
+ ├─ KubectlError      kubectl ended with an error; carries its stderr
+ └─ PackageError      Debian packages that are needed are not there and could not be installed
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -52,6 +54,14 @@ class KubectlError(ControlPlaneError):
     def __init__(self, args: tuple[str, ...], code: int, stderr: str) -> None:
         self.arguments, self.code, self.stderr = args, code, stderr
         super().__init__(f"kubectl {' '.join(args)} ended with {code}: {stderr.strip()}")
+
+
+class PackageError(ControlPlaneError):
+    """Debian packages are missing and could not be installed."""
+
+    def __init__(self, missing: Sequence[str], why: str) -> None:
+        self.missing, self.why = tuple(missing), why
+        super().__init__(f"missing: {' '.join(missing)}: {why}; install them: apt-get install {' '.join(missing)}")
 
 
 def tail(log: Path, lines: int = 15) -> str:

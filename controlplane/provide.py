@@ -11,6 +11,7 @@ from rich.console import Console
 from controlplane import recipe
 from controlplane.binaries import ALL, Lookup, find, places
 from controlplane.build import build
+from controlplane.recipe import CNI, TARGETS
 
 
 def look(names: Sequence[str] = ALL) -> Lookup:
@@ -28,6 +29,12 @@ def provide(names: Sequence[str] = ALL, say: Callable[[str], None] | None = None
         build(lookup.missing, recipe.cache_root(), say)
         lookup = look(names)
     return {name: found.path for name, found in lookup.found.items()}
+
+
+def cni_plugins(say: Callable[[str], None] | None = None) -> Path:
+    """The directory of the CNI plugins, built on first use; iproute2's `bridge` on PATH is something else."""
+    build([name for name, target in TARGETS.items() if target.module is CNI], recipe.cache_root(), say or _say)
+    return CNI.cache_in(recipe.cache_root())
 
 
 def _say(line: str) -> None:

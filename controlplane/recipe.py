@@ -74,8 +74,10 @@ class Target:
 
 KUBERNETES = Module("kubernetes", version_of="k8s.io/kubernetes")
 KWOK_MODULE = Module("kwok")
+CNI = Module("cni")
 
 _K8S = "k8s.io/kubernetes/cmd"
+_PLUGINS = "github.com/containernetworking/plugins/plugins"
 TARGETS = {
     target.binary: target
     for target in (
@@ -87,6 +89,10 @@ TARGETS = {
         Target(KWOK, KWOK_MODULE, "sigs.k8s.io/kwok/cmd/kwok", 974, 86),
         Target("kubelet", KUBERNETES, f"{_K8S}/kubelet", 200, 30),
         Target("kube-proxy", KUBERNETES, f"{_K8S}/kube-proxy", 60, 15),
+        Target("host-local", CNI, f"{_PLUGINS}/ipam/host-local", 150, 6),
+        Target("bridge", CNI, f"{_PLUGINS}/main/bridge", 152, 6),
+        Target("loopback", CNI, f"{_PLUGINS}/main/loopback", 104, 4),
+        Target("portmap", CNI, f"{_PLUGINS}/meta/portmap", 137, 6),
     )
 }
 

@@ -11,7 +11,7 @@ import pytest
 from controlplane.cluster import ControlPlane
 from controlplane.errors import ControlPlaneError
 from tests.support.operator import OperatorProcess
-from tests.support.scene import Scene, install
+from tests.support.scene import Scene, compact, findings, install
 from tests.support.wait import until
 
 
@@ -45,8 +45,9 @@ def operator(installed: ControlPlane, tmp_path_factory: pytest.TempPathFactory) 
     process.start()
     yield process
     until(
-        lambda: not _pools(installed), "every pool that was deleted is gone", lambda: _remains(installed, process), 60
+        lambda: not _pools(installed), "every pool that was deleted is gone", lambda: _remains(installed, process), 300
     )
+    until(lambda: not findings(installed), "the whole cluster agrees", lambda: compact(findings(installed)), 120)
     assert process.stop() == 0
 
 

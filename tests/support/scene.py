@@ -22,6 +22,7 @@ Json = dict[str, Any]
 
 _ROOT = Path(__file__).parent.parent.parent
 _taken = iter(range(20000, 60000, 100))
+_CROWD = 100
 
 
 def install(plane: ControlPlane) -> None:
@@ -146,17 +147,38 @@ class Scene:
         return self.operator.log[-3000:]
 
     def findings(self) -> list[Finding]:
-        """What `hostport check` finds, in the whole cluster."""
-        return asyncio.run(find(str(self.plane.kubeconfig)))
+        """What `hostport check` finds about the scene's own pools and workloads, whatever others leave behind."""
+        names = (*self._pools, f"/{self.name}/")
+        return [f for f in findings(self.plane) if any(name in f"{f.subject} {f.text}" for name in names)]
 
     # The end
 
     def end(self) -> None:
         """Ledger and cluster agree; then everything goes, and the pools with it."""
-        until(lambda: not self.findings(), "ledger and cluster agree", self.findings, 120)
+        until(lambda: not self.findings(), "ledger and cluster agree", lambda: compact(self.findings()), 120)
+        crowd = sum(self._standing().values()) > _CROWD
         self.kubectl("delete", "namespace", self.name, "--wait=false")
         if self._pools:
             self.kubectl("delete", "hostportpool", *self._pools, "--ignore-not-found", "--wait=false")
+        if crowd:  # hundreds of workloads on their way out would keep the machine from the next test
+            until(lambda: not self._standing(), "the scene's pools are gone", self._standing, 300)
+
+    def _standing(self) -> dict[str, int]:
+        """The scene's pools that are still there, with how many leases they have."""
+        items = json.loads(self.kubectl("get", "hostportpools", "-o", "json"))["items"]
+        counts = {item["metadata"]["name"]: (item.get("status") or {}).get("leaseCount", 0) for item in items}
+        return {pool: counts[pool] for pool in self._pools if pool in counts}
+
+
+def findings(plane: ControlPlane) -> list[Finding]:
+    """What `hostport check` finds, in the whole cluster."""
+    return asyncio.run(find(str(plane.kubeconfig)))
+
+
+def compact(found: list[Finding]) -> str:
+    """Findings for the end of a failure: how many, and the first ten, a line each."""
+    lines = [" ".join(finding) for finding in found[:10]]
+    return "\n".join([f"findings: {len(found)}", *lines])
 
 
 def deployment(name: str, ports: list[Json] | None = None, **fields: Any) -> Json:

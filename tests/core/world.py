@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import json
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from random import Random
+
+import jsonpatch
 
 from hostport.allocation.plan import Plan, Planner
 from hostport.allocation.settle import next_steps
@@ -21,6 +22,7 @@ from hostport.api.lease import Lease
 from hostport.api.names import ASSIGNED
 from hostport.api.workload import Workload
 from hostport.cluster.foreign import pod_use, service_use, template_use
+from hostport.cluster.templates import operations
 from hostport.ledger.book import Change, Place
 from tests.core import build, truths
 from tests.core.build import Json
@@ -259,16 +261,10 @@ class World:
 
 
 def patch(manifest: Json, plan: Plan) -> None:
-    """Write a plan's numbers, as the operator's JSON patch does."""
-    for entry, port, ip in plan.ports:
-        raw = manifest["spec"]["template"]["spec"]["containers"][entry.container]["ports"][entry.position]
-        assert raw == entry.raw
-        _write_number(raw, port, ip)
-    notes = manifest["metadata"]["annotations"]
-    if plan.assigned:
-        notes[ASSIGNED] = json.dumps(plan.assigned)
-    else:
-        notes.pop(ASSIGNED, None)
+    """Send the operator's own JSON patch."""
+    served = {"uid": plan.workload.uid, "generation": plan.workload.generation}
+    shown = {**manifest, "metadata": {**manifest["metadata"], **served}}
+    jsonpatch.apply_patch(shown, operations(plan), in_place=True)
     assert not _doubles(manifest), "the API server refuses this patch"
 
 
@@ -282,17 +278,6 @@ def _doubles(manifest: Json) -> bool:
         if port.get("hostPort")
     ]
     return len(triples) != len(set(triples))
-
-
-def _write_number(raw: Json, port: int, ip: str) -> None:
-    if port:
-        raw["hostPort"] = port
-        if ip:
-            raw["hostIP"] = ip
-    else:
-        del raw["hostPort"]
-        if ip:
-            raw.pop("hostIP", None)
 
 
 def _key(manifest: Json) -> str:

@@ -11,7 +11,7 @@ from rich.console import Console
 from controlplane import recipe
 from controlplane.binaries import ALL, Lookup, find, places
 from controlplane.build import build
-from controlplane.recipe import CNI, TARGETS
+from controlplane.recipe import CNI, HELM, TARGETS
 
 
 def look(names: Sequence[str] = ALL) -> Lookup:
@@ -35,6 +35,12 @@ def cni_plugins(say: Callable[[str], None] | None = None) -> Path:
     """The directory of the CNI plugins, built on first use; iproute2's `bridge` on PATH is something else."""
     build([name for name, target in TARGETS.items() if target.module is CNI], recipe.cache_root(), say or _say)
     return CNI.cache_in(recipe.cache_root())
+
+
+def helm(say: Callable[[str], None] | None = None) -> Path:
+    """Helm 3, built on first use: one on PATH may be a Helm 4, which merges in another way."""
+    build(["helm"], recipe.cache_root(), say or _say)
+    return HELM.cache_in(recipe.cache_root()) / "helm"
 
 
 def _say(line: str) -> None:

@@ -75,6 +75,7 @@ class Target:
 KUBERNETES = Module("kubernetes", version_of="k8s.io/kubernetes")
 KWOK_MODULE = Module("kwok")
 CNI = Module("cni")
+HELM = Module("helm")
 
 _K8S = "k8s.io/kubernetes/cmd"
 _PLUGINS = "github.com/containernetworking/plugins/plugins"
@@ -93,6 +94,7 @@ TARGETS = {
         Target("bridge", CNI, f"{_PLUGINS}/main/bridge", 152, 6),
         Target("loopback", CNI, f"{_PLUGINS}/main/loopback", 104, 4),
         Target("portmap", CNI, f"{_PLUGINS}/meta/portmap", 137, 6),
+        Target("helm", HELM, "helm.sh/helm/v3/cmd/helm", 579, 52),
     )
 }
 

@@ -136,10 +136,13 @@ class Delivery:
             self._say(workload, "RolloutAdjusted", plan.rollout.text, plan)
 
     def _farewells(self, plan: Plan) -> Iterator[str]:
+        by_hand = {e.ref: e.host_port for e in plan.workload.entries if e.host_port and e.ref not in plan.assigned}
         for pool, key, lease in plan.changes:
             if lease is not None and lease.releasing:
                 rest = f"{self._office.state.pools[pool].cooldown} s once no Pod uses it"
-                yield f"{lease.port}: hostPort {key} goes back to pool {pool} and rests for {rest}"
+                own = by_hand.get(lease.port, key.port)
+                stays = f"; the template has hostPort {own} there, written by hand: it stays" if own != key.port else ""
+                yield f"{lease.port}: hostPort {key} goes back to pool {pool} and rests for {rest}{stays}"
 
     def _say(self, workload: Workload, reason: str, text: str, plan: Plan) -> None:
         self._office.tell(workload, reason, text)

@@ -32,7 +32,7 @@ def provide(names: Sequence[str] = ALL, say: Callable[[str], None] | None = None
 
 
 def cni_plugins(say: Callable[[str], None] | None = None) -> Path:
-    """The directory of the CNI plugins, built on first use; iproute2's `bridge` on PATH is something else."""
+    """The directory of cnitool and the CNI plugins, built on first use; PATH's `bridge` is iproute2's."""
     build([name for name, target in TARGETS.items() if target.module is CNI], recipe.cache_root(), say or _say)
     return CNI.cache_in(recipe.cache_root())
 

@@ -90,6 +90,7 @@ TARGETS = {
         Target(KWOK, KWOK_MODULE, "sigs.k8s.io/kwok/cmd/kwok", 974, 86),
         Target("kubelet", KUBERNETES, f"{_K8S}/kubelet", 200, 30),
         Target("kube-proxy", KUBERNETES, f"{_K8S}/kube-proxy", 60, 15),
+        Target("cnitool", CNI, "github.com/containernetworking/cni/cnitool", 110, 5),
         Target("host-local", CNI, f"{_PLUGINS}/ipam/host-local", 150, 6),
         Target("bridge", CNI, f"{_PLUGINS}/main/bridge", 152, 6),
         Target("loopback", CNI, f"{_PLUGINS}/main/loopback", 104, 4),

@@ -1,9 +1,11 @@
-// The CNI plugins of a node: bridge, host-local, loopback, and portmap, which maps hostPorts with iptables or nftables.
+// The CNI plugins of a node: bridge, host-local, loopback, and portmap, which maps hostPorts with iptables or nftables;
+// and cnitool, which calls them as a container runtime does.
 module hostport.dev/controlplane/cni
 
 go 1.26.0
 
 tool (
+	github.com/containernetworking/cni/cnitool
 	github.com/containernetworking/plugins/plugins/ipam/host-local
 	github.com/containernetworking/plugins/plugins/main/bridge
 	github.com/containernetworking/plugins/plugins/main/loopback

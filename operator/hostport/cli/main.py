@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from hostport.cli.output import Format, Output, show
+from hostport.cli.trace import trace
 
 app = typer.Typer(
     name="hostport",
@@ -85,6 +86,9 @@ def check(output: Output = Format.TABLE) -> None:
     found = findings()
     show([f._asdict() for f in found], output, "The ledger and the cluster agree.")
     raise typer.Exit(1 if found else 0)
+
+
+app.command()(trace)
 
 
 def main() -> None:

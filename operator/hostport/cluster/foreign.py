@@ -18,7 +18,7 @@ _DONE = ("Succeeded", "Failed")
 def pod_use(pod: Json) -> ForeignUse | None:
     """What a Pod claims; None for one that holds nothing: no hostPort, or it has run to its end."""
     spec, meta = pod["spec"], pod["metadata"]
-    if (pod.get("status") or {}).get("phase") in _DONE:
+    if is_done(pod):
         return None
     taken = claims(spec)
     if not taken:
@@ -26,6 +26,11 @@ def pod_use(pod: Json) -> ForeignUse | None:
     node = spec.get("nodeName")
     where = frozenset((node,)) if node else Placement.parse(spec)
     return ForeignUse(pod_owner(pod), f"Pod {meta['namespace']}/{meta['name']}", taken, where)
+
+
+def is_done(pod: Json) -> bool:
+    """Whether a Pod has run to its end and holds nothing any more."""
+    return (pod.get("status") or {}).get("phase") in _DONE
 
 
 def pod_owner(pod: Json) -> str:

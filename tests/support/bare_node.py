@@ -1,0 +1,113 @@
+"""A node without kubelet: a network namespace in which CNI's bridge and portmap are driven as a runtime drives them."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+_numbers = itertools.count()
+
+
+class BareNode:
+    """A namespace with iptables, nftables and sockets of its own; its files stand under `root`.
+
+    `backend` is portmap's: iptables or nftables.
+    """
+
+    def __init__(self, folder: Path, plugins: Path, backend: str = "iptables", v6: bool = True) -> None:
+        self.root = folder
+        self._plugins = plugins
+        self.name = f"hp{os.getpid()}-{next(_numbers)}"
+        self._sandboxes: dict[str, dict[str, str]] = {}
+        self.cni, self.net_d = folder / "var/lib/cni", folder / "etc/cni/net.d"
+        self.cni.mkdir(parents=True)
+        self.net_d.mkdir(parents=True)
+        self._netns = folder / "run/netns"
+        self._netns.mkdir(parents=True)
+        subnets = ["10.42.0.0/24", *(["fd42::/64"] if v6 else [])]
+        (self.net_d / "10-pods.conflist").write_text(json.dumps(_conflist(folder, backend, subnets)))
+        _run(["ip", "netns", "add", self.name])
+        try:
+            self.run("ip", "link", "set", "lo", "up")
+            self.run("sysctl", "-q", "-w", "net.ipv4.ip_forward=1", "net.ipv4.conf.all.route_localnet=1")
+        except BaseException:
+            self.end()
+            raise
+
+    @property
+    def path(self) -> str:
+        """The namespace as a file."""
+        return f"/var/run/netns/{self.name}"
+
+    def inside(self, *command: str) -> list[str]:
+        """A command that runs in the node's network."""
+        return ["nsenter", f"--net={self.path}", "--", *command]
+
+    def run(self, *command: str, input: str | None = None, env: dict[str, str] | None = None) -> str:
+        """Run a command in the node's network; returns what it printed."""
+        return _run(self.inside(*command), input=input, env=env)
+
+    def python(self, code: str) -> subprocess.Popen[str]:
+        """A Python process in the node's network."""
+        command = self.inside(sys.executable, "-c", code)
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def add(self, pod: str, *ports: dict[str, Any], namespace: str = "default", uid: str = "") -> dict[str, Any]:
+        """A sandbox with these port mappings; returns CNI's result."""
+        name = f"{self.name}-{pod}"
+        _run(["ip", "netns", "add", name])
+        (self._netns / name).touch()
+        args = f"IgnoreUnknown=1;K8S_POD_NAMESPACE={namespace};K8S_POD_NAME={pod};K8S_POD_UID={uid or f'uid-of-{pod}'}"
+        self._sandboxes[pod] = {"CAP_ARGS": json.dumps({"portMappings": list(ports)}), "CNI_ARGS": args}
+        return dict(json.loads(self._cnitool("add", pod)))
+
+    def remove(self, pod: str) -> None:
+        """End a sandbox in good order: its rules go."""
+        self._cnitool("del", pod)
+        self.lose(pod)
+
+    def lose(self, pod: str) -> None:
+        """End a sandbox without a word to CNI: its rules and its cached result stay."""
+        _run(["ip", "netns", "del", f"{self.name}-{pod}"])
+        (self._netns / f"{self.name}-{pod}").unlink()
+        del self._sandboxes[pod]
+
+    def forget_results(self) -> None:
+        """Nothing is remembered of what CNI has done."""
+        for result in (self.cni / "results").iterdir():
+            result.unlink()
+
+    def _cnitool(self, verb: str, pod: str) -> str:
+        env = {**self._sandboxes[pod], "NETCONFPATH": str(self.net_d), "CNI_PATH": str(self._plugins)}
+        netns = f"/var/run/netns/{self.name}-{pod}"
+        # cnitool keeps results in /var/lib/cni and nowhere else: it gets one of its own.
+        script = 'mkdir -p /var/lib/cni && mount --bind "$0" /var/lib/cni && exec "$@"'
+        tool = [str(self._plugins / "cnitool"), verb, "pods", netns]
+        return self.run("unshare", "--mount", "sh", "-ec", script, str(self.cni), *tool, env=env)
+
+    def end(self) -> None:
+        """Take everything down."""
+        for pod in list(self._sandboxes):
+            self.lose(pod)
+        _run(["ip", "netns", "del", self.name])
+
+
+def _conflist(folder: Path, backend: str, subnets: Sequence[str]) -> dict[str, Any]:
+    networks, ranges = str(folder / "var/lib/cni/networks"), [[{"subnet": subnet}] for subnet in subnets]
+    ipam = {"type": "host-local", "dataDir": networks, "ranges": ranges, "routes": [{"dst": "0.0.0.0/0"}]}
+    bridge = {"type": "bridge", "bridge": "cni0", "isGateway": True, "hairpinMode": True, "ipam": ipam}
+    portmap = {"type": "portmap", "backend": backend, "capabilities": {"portMappings": True}}
+    return {"cniVersion": "1.0.0", "name": "pods", "plugins": [bridge, portmap]}
+
+
+def _run(command: list[str], input: str | None = None, env: dict[str, str] | None = None) -> str:
+    environment = {**os.environ, **(env or {})}
+    done = subprocess.run(command, input=input, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{' '.join(command)} ended with {done.returncode}: {done.stdout}{done.stderr}"
+    return done.stdout

@@ -7,6 +7,7 @@ from random import Random
 
 from bitarray import bitarray
 
+from hostport.allocation.added import beside_declared
 from hostport.allocation.candidates import unfit
 from hostport.allocation.draft import Draft
 from hostport.allocation.excuses import Excuses, refuse_exact
@@ -167,13 +168,18 @@ class Picker:
 
     def _take_next(self, group: Group, pool: Pool) -> bool:
         seen = self._seen(pool)
-        bits = seen.view.free_for([entry.protocol for entry in group])
+        bits = self.free_for(seen.view, group)
         port = next_free(bits, self._start(pool, seen.view, bits, group[0]))
         if port < 0:
             return False
         self._take(group, pool, seen, port)
         self._draft.turn(pool.name, port)
         return True
+
+    def free_for(self, view: View, group: Group) -> bitarray:
+        """The numbers that are free for a group; not to be changed."""
+        bits = view.free_for([entry.protocol for entry in group])
+        return beside_declared(bits, self._workload) if group[0].passthrough else bits
 
     def _start(self, pool: Pool, view: View, bits: bitarray, entry: PortEntry) -> int:
         match pool.policy:

@@ -10,13 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from random import Random
 
+from hostport.allocation.added import recognised
 from hostport.allocation.candidates import candidates
 from hostport.allocation.draft import Draft
+from hostport.allocation.environment import Environment, environment
 from hostport.allocation.found import Found, look, written
 from hostport.allocation.pick import Picker
 from hostport.allocation.rollout import Adjustment, Remark, adjust, fits, remarks, restore
 from hostport.allocation.runs import RunPicker
 from hostport.allocation.state import State
+from hostport.api import names
 from hostport.api.errors import Refusal
 from hostport.api.lease import Lease
 from hostport.api.podspec import PortEntry
@@ -41,6 +44,7 @@ class Plan:
     granted: dict[str, int] = field(default_factory=dict)
     released: list[str] = field(default_factory=list)
     conflicts: list[str] = field(default_factory=list)
+    environment: Environment | None = None
     rollout: Adjustment | None = None
     remarks: tuple[Remark, ...] = ()
     refusal: Refusal | None = None
@@ -48,7 +52,10 @@ class Plan:
     @property
     def patches_template(self) -> bool:
         """Whether the object differs from what it should say."""
-        return bool(self.ports) or self.rollout is not None or self.assigned != self.workload.assigned()
+        if self.ports or self.rollout is not None or self.assigned != self.workload.assigned():
+            return True
+        env = self.environment
+        return env is not None and (bool(env.settings) or env.added != self.workload.env_added())
 
 
 class Planner:
@@ -64,6 +71,7 @@ class Planner:
             if workload.deleting:
                 # Its leases go when it is gone; a template that is on its way out is nobody's to patch.
                 return Plan(workload, assigned=workload.assigned())
+            workload = recognised(workload, self._state.book.of_owner(workload.key))
             request = parse_request(workload)
             return self._give_back(workload, now) if request is None else self._serve(workload, request, now)
         except Refusal as refusal:
@@ -98,6 +106,8 @@ class Planner:
         plan.granted = self._stamp(draft, now)
         plan.changes = draft.changes
         self._see_to_rollouts(plan, request)
+        told = {e: port for e, (port, _) in picker.numbers.items() if request.env or e.passthrough}
+        self._tell_containers(plan, told)
         return plan
 
     def _fill(self, picker: Picker, found: Found, workload: Workload, request: Request) -> None:
@@ -122,12 +132,18 @@ class Planner:
         if plan.rollout is None:
             plan.remarks = tuple(remarks(workload, nodes))
 
+    def _tell_containers(self, plan: Plan, told: Mapping[PortEntry, int]) -> None:
+        if told or names.ENV_ADDED in plan.workload.annotations:
+            plan.environment = environment(plan.workload, told)
+            plan.remarks += tuple(plan.environment.remarks())
+
     def _give_back(self, workload: Workload, now: str) -> Plan:
         own = dict(self._state.book.of_owner(workload.key))
         draft, plan = Draft(self._state), Plan(workload, rollout=restore(workload))
         self._leave(own, draft, now, plan)
         plan.ports += [(entry, 0, ip) for entry, ip in written(workload, own).items()]
         plan.changes = draft.changes
+        self._tell_containers(plan, {})
         return plan
 
     def _leave(self, own: Mapping[Place, Lease], draft: Draft, now: str, plan: Plan) -> None:

@@ -83,7 +83,7 @@ class RunPicker:
         taken = {port for port in there if port}
         if not taken:
             view = self._state.view(pool, self._workload.placement).view
-            first = lowest_run([view.free_for([e.protocol for e in group]) for group in groups], BLOCK_SIZE)
+            first = lowest_run([self._picker.free_for(view, group) for group in groups], BLOCK_SIZE)
             if first >= 0:
                 yield list(range(first, first + len(groups)))
         elif len(taken) == sum(map(bool, there)):

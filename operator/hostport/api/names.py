@@ -16,6 +16,7 @@ ROLLOUT = "hostport/rollout"
 PER_POD = "hostport/per-pod"
 ASSIGNED = "hostport/assigned"
 ROLLOUT_WAS = "hostport/rollout-was"
+ENV_ADDED = "hostport/env-added"
 
 FINALIZER = f"{GROUP}/leases"
 REPORTER = f"{GROUP}/operator"

@@ -23,7 +23,8 @@ class PortEntry(NamedTuple):
     """One entry of `spec.containers[container].ports[position]`; `raw` is the entry itself, for the patch's tests.
 
     `ref` is the PORT as the operator writes it: `container/name`, or `container/number/PROTO` for an unnamed one.
-    `host_port` is 0 where there is none.
+    `host_port` is 0 where there is none. `passthrough`: it stands for a port that the template does not declare, or
+    will (position -1); its `name` and `ref` are then those of `hostport/passthrough`.
     """
 
     container: int
@@ -35,6 +36,7 @@ class PortEntry(NamedTuple):
     host_port: int
     ref: str
     raw: dict[str, Any]
+    passthrough: bool = False
 
     @classmethod
     def parse(cls, container: int, position: int, container_name: str, raw: dict[str, Any]) -> PortEntry:

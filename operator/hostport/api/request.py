@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hostport.api import names
+from hostport.api.environment import variable_of
 from hostport.api.errors import InvalidAnnotation, shown
+from hostport.api.passthrough import parse_passthrough
 from hostport.api.podspec import PortEntry
 from hostport.api.ports import LAST_PORT, Protocol
 from hostport.api.workload import Workload
 
 _POOL_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?")
 _NUMBER = re.compile(r"[0-9]{1,5}")
-_LATER = (names.PASSTHROUGH, names.PER_POD, names.ENV)
+_LATER = (names.PER_POD,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,8 @@ class Request:
     """Ports wanted and how. `entries` may still contain numbers of the user's own: the plan tells them apart.
 
     `named` says that the user listed the ports; `exact` and `prefer` are by PORT; `pools` in order of preference,
-    None for the default ones. `keeps_strategy`: the rollout strategy is not the operator's business.
+    None for the default ones. `keeps_strategy`: the rollout strategy is not the operator's business. `env`: containers
+    are told all of their numbers.
     """
 
     entries: tuple[PortEntry, ...]
@@ -32,6 +35,7 @@ class Request:
     prefer: dict[str, int] = field(default_factory=dict)
     contiguous: bool = False
     keeps_strategy: bool = False
+    env: bool = False
 
 
 def parse_request(workload: Workload) -> Request | None:
@@ -40,6 +44,8 @@ def parse_request(workload: Workload) -> Request | None:
     if not _flag(notes, names.AUTO):
         return None
     _refuse_what_is_not_served(workload)
+    workload = _with_passthrough(workload)
+    env = _flag(notes, names.ENV)
     entries, named = _wanted(workload)
     exact = _numbers(workload, names.REQUEST, entries)
     prefer = _numbers(workload, names.PREFER, entries)
@@ -51,7 +57,26 @@ def parse_request(workload: Workload) -> Request | None:
     if contiguous and exact and max(exact.values()) - min(exact.values()) >= len(entries):
         problem = f"these can't be in one run of {len(entries)} consecutive numbers ({names.CONTIGUOUS})"
         raise InvalidAnnotation(names.REQUEST, notes[names.REQUEST], problem)
-    return Request(entries, named, _pools(notes), exact, prefer, contiguous, _keeps_strategy(notes))
+    _refuse_one_name_for_two(notes, entries, env=env)
+    return Request(entries, named, _pools(notes), exact, prefer, contiguous, _keeps_strategy(notes), env)
+
+
+def _with_passthrough(workload: Workload) -> Workload:
+    """The workload with its declared ports and those passed through, there or not; nothing else may be meant."""
+    added = parse_passthrough(workload)
+    if not added and not any(entry.passthrough for entry in workload.entries):
+        return workload
+    return replace(workload, entries=(*(e for e in workload.entries if not e.passthrough), *added))
+
+
+def _refuse_one_name_for_two(notes: dict[str, str], entries: Iterable[PortEntry], *, env: bool) -> None:
+    told: dict[tuple[str, str], PortEntry] = {}
+    for entry in entries:
+        place = (entry.container_name, variable_of(entry))
+        if (env or entry.passthrough) and told.setdefault(place, entry) is not entry:
+            annotation = names.ENV if env else names.PASSTHROUGH
+            problem = f"{told[place].ref} and {entry.ref} would both be told by {place[1]}: rename one"
+            raise InvalidAnnotation(annotation, notes[annotation], problem)
 
 
 def _flag(notes: dict[str, str], annotation: str) -> bool:
@@ -79,8 +104,9 @@ def _refuse_what_is_not_served(workload: Workload) -> None:
             "the Pod template of a Job can't be changed once it is there; annotate its CronJob, or use a Deployment"
         )
         raise InvalidAnnotation(names.AUTO, workload.annotations[names.AUTO], problem)
-    if workload.host_network:
+    if workload.host_network and names.PASSTHROUGH not in workload.annotations:
         problem = "the template has hostNetwork: true, where every containerPort already is the node's port"
+        problem += f"; name ports that it does not declare in {names.PASSTHROUGH}"
         raise InvalidAnnotation(names.AUTO, workload.annotations[names.AUTO], problem)
 
 
@@ -89,13 +115,18 @@ def _wanted(workload: Workload) -> tuple[tuple[PortEntry, ...], bool]:
     if text is None:
         first: dict[str, PortEntry] = {}
         for entry in workload.entries:
-            first.setdefault(entry.ref, entry)
+            if entry.passthrough or not workload.host_network:
+                first.setdefault(entry.ref, entry)
         if not first:
             raise InvalidAnnotation(names.AUTO, "true", "no container of the template declares a port")
         return tuple(first.values()), False
     chosen = [_resolve(workload, names.PORTS, text, word) for word in _words(names.PORTS, text)]
     _refuse_twice(names.PORTS, text, (entry.ref for entry in chosen))
-    return tuple(chosen), True
+    for entry in chosen:
+        if workload.host_network and not entry.passthrough:
+            problem = f"the template has hostNetwork: true, where {entry.ref} already is the node's port"
+            raise InvalidAnnotation(names.PORTS, text, problem)
+    return (*chosen, *(e for e in workload.entries if e.passthrough and e not in chosen)), True
 
 
 def _pools(notes: dict[str, str]) -> tuple[str, ...] | None:

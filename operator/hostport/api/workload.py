@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hostport.api import names
+from hostport.api.environment import Container
 from hostport.api.placement import ANYWHERE, Placement
 from hostport.api.podspec import Claim, PortEntry, claims, port_entries
 from hostport.api.strategy import Amounts, Strategy, parse_amounts, peak
@@ -60,6 +61,7 @@ class Workload:
     annotations: dict[str, str] = field(default_factory=dict, hash=False)
     entries: tuple[PortEntry, ...] = field(default=(), hash=False)
     init_entries: tuple[PortEntry, ...] = field(default=(), hash=False)
+    containers: tuple[Container, ...] = field(default=(), hash=False)
     placement: Placement = ANYWHERE
     claims: frozenset[Claim] = frozenset()
     host_network: bool = False
@@ -86,6 +88,7 @@ class Workload:
             annotations=wanted,
             entries=port_entries(spec) if wanted else (),
             init_entries=port_entries({"containers": spec.get("initContainers")}) if wanted else (),
+            containers=tuple(map(Container.parse, spec.get("containers") or ())) if wanted else (),
             placement=Placement.parse(spec),
             claims=claims(spec),
             host_network=bool(spec.get("hostNetwork")),
@@ -102,8 +105,15 @@ class Workload:
 
     def assigned(self) -> dict[str, int]:
         """What `hostport/assigned` says; informative only, so whatever is not a number per PORT counts as nothing."""
+        return self._numbers(names.ASSIGNED)
+
+    def env_added(self) -> dict[str, int]:
+        """What `hostport/env-added` says: `container/VARIABLE` and the number that the operator has written there."""
+        return self._numbers(names.ENV_ADDED)
+
+    def _numbers(self, annotation: str) -> dict[str, int]:
         try:
-            raw = json.loads(self.annotations.get(names.ASSIGNED) or "{}")
+            raw = json.loads(self.annotations.get(annotation) or "{}")
         except (ValueError, RecursionError):
             return {}
         if not isinstance(raw, dict):

@@ -13,8 +13,9 @@ import orjson
 from hostport.allocation.plan import Plan
 from hostport.api import names
 from hostport.api.podspec import PortEntry
-from hostport.api.workload import KINDS, Workload
+from hostport.api.workload import Workload
 from hostport.cluster import paths
+from hostport.cluster.additions import additions, container_path
 from hostport.cluster.client import JSON_PATCH, Api
 
 Operation = dict[str, Any]
@@ -36,7 +37,8 @@ def operations(plan: Plan) -> list[Operation]:
         _test("/metadata/uid", workload.uid),
         _test("/metadata/generation", workload.generation),
         *_asked(workload),
-        *(step for entry, port, ip in plan.ports for step in _port(workload, entry, port, ip)),
+        *(step for entry, port, ip in plan.ports if not entry.passthrough for step in _port(workload, entry, port, ip)),
+        *additions(plan),
         *_strategy(plan),
         *_assigned(plan),
     ]
@@ -48,8 +50,7 @@ def _asked(workload: Workload) -> Iterator[Operation]:
 
 
 def _port(workload: Workload, entry: PortEntry, port: int, ip: str) -> Iterator[Operation]:
-    template = "/".join(KINDS[workload.kind].template)
-    container = f"/{template}/spec/containers/{entry.container}"
+    container = container_path(workload, entry.container)
     place = f"{container}/ports/{entry.position}"
     yield _test(f"{container}/name", entry.container_name)
     yield _test(place, entry.raw)
@@ -76,7 +77,9 @@ def _strategy(plan: Plan) -> Iterator[Operation]:
 
 
 def _assigned(plan: Plan) -> Iterator[Operation]:
-    return _note(plan.workload, names.ASSIGNED, plan.assigned)
+    yield from _note(plan.workload, names.ASSIGNED, plan.assigned)
+    if plan.environment is not None:
+        yield from _note(plan.workload, names.ENV_ADDED, plan.environment.added)
 
 
 def _note(workload: Workload, name: str, value: Mapping[str, object]) -> Iterator[Operation]:

@@ -1,0 +1,71 @@
+"""Entries of a template that the operator has added for ports that are passed through, told apart from the user's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from bitarray import bitarray
+
+from hostport.api.lease import Lease
+from hostport.api.passthrough import named_refs
+from hostport.api.podspec import PortEntry
+from hostport.api.ports import Protocol
+from hostport.api.workload import Workload
+from hostport.ledger.book import Place
+
+
+def recognised(workload: Workload, own: Mapping[Place, Lease]) -> Workload:
+    """The workload with those entries marked that stand for a port passed through. `own` are its leases.
+
+    Such an entry has one number as containerPort and hostPort. It is ours by its lease, or, where it has no name, by
+    what `hostport/assigned` says (a copy). An entry of the user's stands for one too where its number is leased for
+    it: `kubectl apply` of a port that is declared with that number writes into ours, as both have one merge key.
+    """
+    if not any(entry.number == _shown(workload, entry) for entry in workload.entries):
+        return workload
+    leased, noted, wanted = _leased(own), _noted(workload), set(named_refs(workload))
+    declared = {entry.ref for entry in workload.entries}
+
+    def mark(entry: PortEntry) -> PortEntry:
+        port = _shown(workload, entry)
+        ref = leased.get((entry.container_name, entry.protocol, port), "")
+        if entry.name or not entry.host_port:
+            ref = ref if ref in wanted else ""
+        else:
+            ref = ref or noted.get((entry.container_name, port), "")
+        if entry.number != port or not ref or ref in declared:
+            return entry
+        name = ref.partition("/")[2]
+        return entry._replace(name=name, number=-port, host_port=port, ref=ref, passthrough=True)
+
+    return replace(workload, entries=tuple(map(mark, workload.entries)))
+
+
+def beside_declared(free: bitarray, workload: Workload) -> bitarray:
+    """Those free numbers that are no containerPort of the template: its containers share one network."""
+    declared = [entry.number for entry in (*workload.entries, *workload.init_entries) if entry.number > 0]
+    if any(free[number] for number in declared):
+        free = free.copy()
+        free[declared] = 0
+    return free
+
+
+def _shown(workload: Workload, entry: PortEntry) -> int:
+    """The port of the node that an entry claims, 0 for none."""
+    return entry.host_port or (entry.number if workload.host_network else 0)
+
+
+def _leased(own: Mapping[Place, Lease]) -> dict[tuple[str, Protocol, int], str]:
+    """Container, protocol and number of every lease that may be for a port passed through, and its PORT."""
+    found = {}
+    for (_, key), lease in sorted(own.items(), key=lambda item: item[1].state == "active"):
+        container, _, name = lease.port.partition("/")
+        if name and "/" not in name:
+            found[container, key.protocol, key.port] = lease.port
+    return found
+
+
+def _noted(workload: Workload) -> dict[tuple[str, int], str]:
+    assigned = workload.assigned().items()
+    return {(ref.partition("/")[0], port): ref for ref, port in assigned if ref.count("/") == 1}

@@ -19,7 +19,7 @@ from hostport.allocation.settle import next_steps
 from hostport.allocation.state import State
 from hostport.allocation.summary import Counts, summarize
 from hostport.api.lease import Lease
-from hostport.api.names import ASSIGNED
+from hostport.api.names import ASSIGNED, ENV_ADDED
 from hostport.api.workload import Workload
 from hostport.cluster.foreign import pod_use, service_use, template_use
 from hostport.cluster.templates import operations
@@ -46,6 +46,7 @@ class World:
         self.before: list[truths.Leases] = []
         self.ledger: truths.Leases = {}
         self._objects: dict[str, Json] = {}
+        self._applied: dict[str, Json] = {}
         self._versions = 0
         self._resting: dict[Place, int] = {}
         self._overlaps: set[frozenset[Place]] = set()
@@ -97,9 +98,11 @@ class World:
     def apply(self, manifest: Json) -> dict[str, int]:
         """`kubectl apply`: hostPorts that the user has never written stay."""
         known = self._objects.get(_key(manifest))
+        applied = self._applied.get(_key(manifest), known)
+        self._applied[_key(manifest)] = copy.deepcopy(manifest)
         manifest = copy.deepcopy(manifest)
-        if known is not None:
-            _merge(known, manifest)
+        if known is not None and applied is not None:
+            _merge(known, applied, manifest)
         return self.replace(manifest)
 
     def replace(self, manifest: Json) -> dict[str, int]:
@@ -137,6 +140,7 @@ class World:
     def delete(self, name: str) -> Json:
         """Delete a workload; returns its manifest as it stood. Its Pods are deleted on their own."""
         manifest = self._objects.pop(_named(name))
+        self._applied.pop(_named(name), None)
         self.state.forget_use(_named(name))
         self._write_down(self.planner.plan_gone(_named(name), self.now))
         self.check()
@@ -209,7 +213,7 @@ class World:
     def shown(self, name: str) -> list[int]:
         """The hostPorts in a workload's template, 0 for a port without."""
         containers = self._objects[_named(name)]["spec"]["template"]["spec"]["containers"]
-        return [port.get("hostPort", 0) for c in containers for port in c["ports"]]
+        return [port.get("hostPort", 0) for c in containers for port in c.get("ports", ())]
 
     def leases(self, owner: str = "") -> dict[str, str]:
         """The leases of all pools, or of one owner, as `key: state`."""
@@ -274,7 +278,7 @@ def _doubles(manifest: Json) -> bool:
     triples = [
         (port.get("hostIP", ""), port["hostPort"], port["protocol"])
         for container in containers
-        for port in container["ports"]
+        for port in container.get("ports", ())
         if port.get("hostPort")
     ]
     return len(triples) != len(set(triples))
@@ -288,18 +292,36 @@ def _named(name: str) -> str:
     return name if "/" in name else f"Deployment/default/{name}"
 
 
-def _merge(known: Json, manifest: Json) -> None:
+def _merge(known: Json, applied: Json, manifest: Json) -> None:
     """What the operator has written is not in the user's last applied manifest, and so it stays."""
-    if ASSIGNED in known["metadata"]["annotations"]:
-        manifest["metadata"]["annotations"].setdefault(ASSIGNED, known["metadata"]["annotations"][ASSIGNED])
-    before = {
-        (container["name"], port["containerPort"], port["protocol"]): port
-        for container in known["spec"]["template"]["spec"]["containers"]
-        for port in container["ports"]
-    }
-    for container in manifest["spec"]["template"]["spec"]["containers"]:
-        for port in container["ports"]:
-            old = before.get((container["name"], port["containerPort"], port["protocol"]), {})
-            for field in ("hostPort", "hostIP"):
-                if field in old:
-                    port.setdefault(field, old[field])
+    notes = known["metadata"]["annotations"]
+    for note in (ASSIGNED, ENV_ADDED):
+        if note in notes:
+            manifest["metadata"]["annotations"].setdefault(note, notes[note])
+    before, last = _containers(known), _containers(applied)
+    for name, container in _containers(manifest).items():
+        if name in before:
+            _merge_container(before[name], last.get(name, {}), container)
+
+
+def _merge_container(known: Json, applied: Json, container: Json) -> None:
+    before = {(port["containerPort"], port["protocol"]): port for port in known.get("ports", ())}
+    for port in container.get("ports", ()):
+        old = before.get((port["containerPort"], port["protocol"]), {})
+        for field in ("hostPort", "hostIP"):
+            if field in old:
+                port.setdefault(field, old[field])
+    ports, env = (_added(known, applied, container, *field) for field in (("ports", "containerPort"), ("env", "name")))
+    if ports:
+        container["ports"] = container.get("ports", []) + ports
+    if env:
+        container["env"] = env + container.get("env", [])
+
+
+def _added(known: Json, applied: Json, wanted: Json, field: str, key: str) -> list[Json]:
+    users = {entry[key] for container in (applied, wanted) for entry in container.get(field, ())}
+    return [entry for entry in known.get(field, ()) if entry[key] not in users]
+
+
+def _containers(manifest: Json) -> dict[str, Json]:
+    return {container["name"]: container for container in manifest["spec"]["template"]["spec"]["containers"]}

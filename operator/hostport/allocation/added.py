@@ -30,11 +30,10 @@ def recognised(workload: Workload, own: Mapping[Place, Lease]) -> Workload:
     def mark(entry: PortEntry) -> PortEntry:
         port = _shown(workload, entry)
         ref = leased.get((entry.container_name, entry.protocol, port), "")
-        if entry.name or not entry.host_port:
-            ref = ref if ref in wanted else ""
-        else:
-            ref = ref or noted.get((entry.container_name, port), "")
-        if entry.number != port or not ref or ref in declared:
+        known = ref in wanted
+        if entry.host_port and not entry.name:
+            known, ref = bool(ref), ref or noted.get((entry.container_name, port), "")
+        if entry.number != port or ref in declared or not (known or ref in wanted):
             return entry
         name = ref.partition("/")[2]
         return entry._replace(name=name, number=-port, host_port=port, ref=ref, passthrough=True)

@@ -35,8 +35,8 @@ class Environment(NamedTuple):
     def remarks(self) -> Iterator[Remark]:
         """What a person should know about it."""
         if self.kept:
-            problem = "stays as the template has it: take it out there, or give the port another name"
-            yield Remark("InvalidAnnotation", f"{names.ENV}: {'; '.join(self.kept)}: {problem}")
+            way_out = "take it out of the template, or give the port another name"
+            yield Remark("InvalidAnnotation", f"{names.ENV}: {'; '.join(self.kept)}: {way_out}")
 
 
 def environment(workload: Workload, told: Mapping[PortEntry, int]) -> Environment:
@@ -55,7 +55,7 @@ def environment(workload: Workload, told: Mapping[PortEntry, int]) -> Environmen
         if ours and (variable is None or variable.value != str(port)):
             settings.append(Setting(entry.container, name, str(port), variable))
         elif variable is not None and variable.value != str(port):
-            kept.append(f"{name} of container {entry.container_name} does not say {port}")
+            kept.append(f"container {entry.container_name} has a {name} of its own, which stays; the number is {port}")
     settings += _leftovers(workload, noted, there)
     return Environment(tuple(settings), added, tuple(kept))
 

@@ -62,7 +62,7 @@ def _changed(place: str, entry: PortEntry, port: int, ip: str, *, network: bool)
 
 
 def _entry(entry: PortEntry, port: int, ip: str) -> dict[str, Any]:
-    made: dict[str, Any] = {"containerPort": port, "hostPort": port, "protocol": entry.protocol}
+    made: dict[str, Any] = {"containerPort": port, "hostPort": port, "protocol": entry.protocol.value}
     return {**made, "hostIP": ip} if ip else made
 
 

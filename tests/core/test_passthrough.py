@@ -263,7 +263,10 @@ def _refusal(world: World, entries: str = "http:80 game:81", pod: Json | None = 
     return str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["80", "Game", "game/tcp/x", "a--b", "-a", "a" * 16, "", "a,,b", "a b", "näme", "a/b/QUIC"])
+_NO_NAMES = ["80", "Game", "game/tcp/x", "a--b", "-a", "a" * 16, "", "a,,b", "a b", "näme", "a/b/QUIC"]
+
+
+@pytest.mark.parametrize("text", _NO_NAMES)
 def test_what_is_no_name(world: World, text: str) -> None:
     assert "must be a name of your choice, such as game, game/UDP or container/game/UDP" in _refusal(
         world, passthrough=text

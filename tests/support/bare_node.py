@@ -17,11 +17,13 @@ _numbers = itertools.count()
 class BareNode:
     """A namespace with iptables, nftables and sockets of its own; its files stand under `root`.
 
-    `backend` is portmap's: iptables or nftables.
+    `backend` is portmap's: iptables or nftables. With `hide_tools`, `trace` finds nothing in /usr/sbin.
     """
 
     def __init__(self, folder: Path, plugins: Path, backend: str = "iptables", v6: bool = True) -> None:
         self.root = folder
+        self._backend = backend
+        self.hide_tools = False
         self._plugins = plugins
         self.name = f"hp{os.getpid()}-{next(_numbers)}"
         self._sandboxes: dict[str, dict[str, str]] = {}
@@ -57,6 +59,37 @@ class BareNode:
         """A Python process in the node's network."""
         command = self.inside(sys.executable, "-c", code)
         return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    @property
+    def _hiding(self) -> list[str]:
+        hide = 'mount -t tmpfs none /usr/sbin && { [ -L /sbin ] || mount -t tmpfs none /sbin; } && exec "$@"'
+        return ["unshare", "--mount", "sh", "-ec", hide, "sh"] if self.hide_tools else []
+
+    def crowd(self, count: int, first: int) -> None:
+        """Rules for so many further hostPorts, as the back end writes them, of sandboxes that nobody remembers."""
+        ports = range(first, first + count)
+        if self._backend == "nftables":
+            rule = 'add rule ip cni_hostport hostports tcp dport {0} dnat to 10.42.9.9:80 comment "{0}"\n'
+            self.run("nft", "-f", "-", input="".join(rule.format(port) for port in ports))
+            return
+        chains = "".join(f":CNI-DN-{port} - [0:0]\n" for port in ports)
+        entry = '-A CNI-HOSTPORT-DNAT -p tcp -m comment --comment "dnat name: \\"pods\\" id: \\"{0}\\"" '
+        entry += "-m multiport --dports {0} -j CNI-DN-{0}\n-A CNI-DN-{0} -p tcp -m tcp --dport {0} "
+        entry += "-j DNAT --to-destination 10.42.9.9:80\n"
+        rules = "".join(entry.format(port) for port in ports)
+        self.run("iptables-restore", "--noflush", input=f"*nat\n{chains}{rules}COMMIT\n")
+
+    def sandbox(self, pod: str, *command: str) -> list[str]:
+        """A command that runs in a sandbox's network."""
+        return ["nsenter", f"--net=/var/run/netns/{self.name}-{pod}", "--", *command]
+
+    def trace(self, *arguments: str, kubeconfig: str = "") -> subprocess.CompletedProcess[str]:
+        """`hostport trace` on this node."""
+        program = [sys.executable, "-c", "from hostport.cli.main import main; main()", "trace"]
+        command = self.inside(*self._hiding, *program, *arguments, "--root", str(self.root))
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("KUBE", "NODE_NAME"))}
+        env = {**kept, "HOME": str(self.root), "COLUMNS": "500", **({"KUBECONFIG": kubeconfig} if kubeconfig else {})}
+        return subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
 
     def add(self, pod: str, *ports: dict[str, Any], namespace: str = "default", uid: str = "") -> dict[str, Any]:
         """A sandbox with these port mappings; returns CNI's result."""

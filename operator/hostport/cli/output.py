@@ -40,4 +40,4 @@ def _table(rows: Sequence[dict[str, Any]]) -> None:
     table = Table(*(key.upper() for key in rows[0]), box=None, pad_edge=False)
     for row in rows:
         table.add_row(*(str(value) for value in row.values()))
-    Console().print(table)
+    Console(markup=False).print(table)  # an IPv6 address has literal brackets

@@ -12,9 +12,8 @@ import typer
 
 from hostport.api.ports import LAST_PORT, Protocol
 from hostport.cli.output import Format, Output, show
-from hostport.cluster.client import Api
+from hostport.cluster.credentials import has_credentials, kubeconfig_of_node
 from hostport.cluster.errors import ApiError, NotFound
-from hostport.cluster.node_pods import has_credentials, kubeconfig_of_node, pods_of
 from hostport.node.facts import Sight, port_of, protocol_of
 from hostport.node.look import Look
 from hostport.node.verdict import Kind, PodFacts, Verdict, on_port
@@ -95,6 +94,10 @@ def _pods(node: str, root: Path) -> list[PodFacts] | None:
 
 
 async def _ask(node: str, root: Path) -> list[PodFacts]:
+    # Imported here: where there is nobody to ask, the answer need not wait for the client.
+    from hostport.cluster.client import Api
+    from hostport.cluster.node_pods import pods_of
+
     api = await Api.connect(kubeconfig_of_node(root))
     try:
         return await pods_of(api, node)

@@ -1,10 +1,8 @@
-"""The Pods of one node, and the credentials that a node has."""
+"""The Pods of one node."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
-from pathlib import Path
 
 from hostport.api.podspec import claims
 from hostport.api.ports import canonical_ip
@@ -12,31 +10,6 @@ from hostport.cluster import paths
 from hostport.cluster.client import Api, Json
 from hostport.cluster.foreign import is_done, pod_owner
 from hostport.node.verdict import PodFacts
-
-# The kubelet's own: kubeadm, then other installers, k3s, RKE2. It may list the Pods of its node.
-_KUBELET = (
-    "etc/kubernetes/kubelet.conf",
-    "var/lib/kubelet/kubeconfig",
-    "var/lib/rancher/k3s/agent/kubelet.kubeconfig",
-    "var/lib/rancher/rke2/agent/kubelet.kubeconfig",
-)
-
-
-def kubeconfig_of_node(root: Path) -> str | None:
-    """The kubelet's kubeconfig, where neither the environment nor the home directory names one."""
-    if _has_own():
-        return None
-    return next((str(root / path) for path in _KUBELET if (root / path).exists()), None)
-
-
-def has_credentials(root: Path) -> bool:
-    """Whether there is anything to reach the API server with."""
-    return _has_own() or kubeconfig_of_node(root) is not None
-
-
-def _has_own() -> bool:
-    named = any(os.environ.get(name) for name in ("KUBECONFIG", "KUBERNETES_SERVICE_HOST"))
-    return named or (Path.home() / ".kube" / "config").exists()
 
 
 async def pods_of(api: Api, node: str) -> list[PodFacts]:

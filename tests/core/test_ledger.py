@@ -481,3 +481,35 @@ async def test_counts_are_not_written_while_it_is_unknown_what_stands_there(stor
     await desk.commit({"20001/TCP": "dns"})
     assert not await desk.ledger.write_summary("main", "", {"free": 9})
     assert store.status("main") == {}
+
+
+@in_a_loop
+async def test_a_rival_that_writes_the_object_and_no_lease_keeps_nobody_from_his_number(
+    store: MemoryStore, desk: Desk, rival: Desk
+) -> None:
+    await desk.commit({"20000/TCP": "web"})
+    rival.see(store.seen("main"))
+    wins = iter(range(4))
+
+    async def is_faster() -> None:
+        if next(wins, None) is not None:
+            rival.see(store.seen("main"))
+            assert await rival.ledger.write_summary("main", "", {"free": 1})
+            store.before_write = is_faster
+
+    store.before_write = is_faster
+    assert await desk.commit({"20001/TCP": "next"}) == set()
+    assert names(store.leases()) == {"20000/TCP": "web", "20001/TCP": "next"} == desk.book()
+    assert desk.outcomes == ["ok", *["conflict"] * 4, "ok"]
+
+
+@in_a_loop
+async def test_what_a_status_write_has_found_out_is_told_without_a_commit(
+    store: MemoryStore, desk: Desk, rival: Desk
+) -> None:
+    await desk.commit({"20000/TCP": "web"})
+    rival.see(store.seen("main"))
+    await rival.commit({"20000/TCP": None})
+    assert not await desk.ledger.write_summary("main", "", {"free": 1})
+    assert {owner.rpartition("/")[2] for owner in desk.ledger.take_news()} == {"web"}
+    assert desk.ledger.take_news() == set()

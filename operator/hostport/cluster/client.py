@@ -6,7 +6,9 @@ are used here.
 
 from __future__ import annotations
 
+import asyncio
 import os
+import random
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -16,12 +18,16 @@ import orjson
 from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
 
-from hostport.cluster.errors import ApiError, Gone, Unreachable, error_for
+from hostport.cluster.complaints import Complaints
+from hostport.cluster.errors import ApiError, Busy, Gone, Passing, Unreachable, error_for
 
 Json = dict[str, Any]
 
 _METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
 _TIMEOUT_SECONDS = 30.0
+# Where the server says when to come back it is asked again, as client-go does; then whoever asked must know.
+_TRIES = 5
+_LONGEST_WAIT_SECONDS = 15.0
 # Where there are bookmarks they come every minute; a watch that is silent for longer is begun anew.
 _WATCH_SECONDS = 290
 _SILENCE_SECONDS = 75.0
@@ -39,10 +45,11 @@ class NoCluster(ApiError):
 
 
 class Api:
-    """Requests by path. Every method raises `ApiError`."""
+    """Requests by path. Every method raises `ApiError`; what will pass by itself is logged here, once per cause."""
 
     def __init__(self, client: ApiClient) -> None:
         self._client = client
+        self.complaints = Complaints()
 
     @classmethod
     async def connect(cls, kubeconfig: str | None = None) -> Api:
@@ -83,26 +90,52 @@ class Api:
             "allowWatchBookmarks": "true",
             "timeoutSeconds": str(_WATCH_SECONDS),
         }
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_TIMEOUT_SECONDS, sock_read=_SILENCE_SECONDS)
-        response = await self._send("GET", _with(path, query), None, {}, timeout)
+        limits = aiohttp.ClientTimeout(total=None, sock_connect=_TIMEOUT_SECONDS, sock_read=_SILENCE_SECONDS)
         try:
-            await _raise_for(response, f"watch {path}")
-            async for line in response.content:
-                event = orjson.loads(line)
+            async for event in self._events(_with(path, query), limits):
                 if event["type"] == "ERROR":
                     raise _watch_error(event["object"], path)
                 yield event["type"], event["object"]
+        except Passing as error:
+            self._complain(error)
+            raise
+
+    async def _events(self, path: str, limits: aiohttp.ClientTimeout) -> AsyncIterator[Json]:
+        response = await self._send("GET", path, None, {}, limits)
+        try:
+            await _raise_for(response, f"GET {path}")
+            self.complaints.worked()
+            async for line in response.content:
+                yield orjson.loads(line)
         except TimeoutError:
             # Bookmarks begin with the first event: on a quiet kind silence is no fault, nor is it a proof of life.
             return
         except (aiohttp.ClientError, ValueError) as error:
-            raise Unreachable(0, _say(error), f"watch {path}") from error
+            raise Unreachable(0, _say(error), f"GET {path}") from error
         finally:
             response.close()
 
     async def _call(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Json:
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                answer = await self._once(method, path, body, headers or {})
+            except Passing as error:
+                self._complain(error)
+                if not tries_left or not isinstance(error, Busy) or error.retry_after is None:
+                    raise
+                await asyncio.sleep(min(_LONGEST_WAIT_SECONDS, error.retry_after) * random.uniform(1.0, 1.2))  # noqa: S311 - spreads load
+            else:
+                self.complaints.worked()
+                return answer
+        raise AssertionError
+
+    def _complain(self, error: Passing) -> None:
+        cause = f"HTTP {error.status}" if error.status else "no answer"
+        self.complaints.failed(f"{cause} from the API server", f"{cause} from the API server ({error})")
+
+    async def _once(self, method: str, path: str, body: Any, headers: Mapping[str, str]) -> Json:
         timeout = aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS)
-        response = await self._send(method, path, body, headers or {}, timeout)
+        response = await self._send(method, path, body, headers, timeout)
         try:
             await _raise_for(response, f"{method} {path}")
             return dict(orjson.loads(await response.read()))
@@ -149,7 +182,15 @@ async def _raise_for(response: aiohttp.ClientResponse, request: str) -> None:
         message = str(orjson.loads(text)["message"])
     except (ValueError, KeyError, TypeError):
         message = text[:200] or response.reason or ""
-    raise error_for(response.status, message, request)
+    error = error_for(response.status, message, request)
+    if isinstance(error, Busy):
+        error.retry_after = _seconds(response.headers.get("Retry-After"))
+    raise error
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """Kubernetes sends seconds; of the header's other form, a date, nothing is made."""
+    return float(retry_after) if retry_after and retry_after.isdecimal() else None
 
 
 def _watch_error(status: Json, path: str) -> ApiError:

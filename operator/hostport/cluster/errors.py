@@ -3,16 +3,21 @@
 ::
 
     ApiError
-    ├── Unreachable    no answer: the request may or may not have been carried out
+    ├── Passing
+    │   ├── Unreachable    no answer: the request may or may not have been carried out
+    │   └── Busy           429, 5xx: try again later
     ├── NotFound       404
     ├── Conflict       409: the object has changed since it was read, or a name is taken
     ├── Gone           410: the resourceVersion is too old, list again
     ├── Invalid        422: refused by validation, or a test of a JSON patch failed
-    ├── Forbidden      401, 403
-    └── Busy           429, 5xx: try again later
+    └── Forbidden      401, 403
+
+    WentBack           no answer's fault: everything must be read anew
 """
 
 from __future__ import annotations
+
+import logging
 
 
 class ApiError(Exception):
@@ -25,7 +30,11 @@ class ApiError(Exception):
         self.request = request
 
 
-class Unreachable(ApiError):
+class Passing(ApiError):
+    """It will pass by itself; the client has said it already, once for all requests that it concerns."""
+
+
+class Unreachable(Passing):
     """The connection failed or timed out; a write may have been carried out all the same."""
 
 
@@ -49,8 +58,20 @@ class Forbidden(ApiError):
     """RBAC or an admission plugin said no."""
 
 
-class Busy(ApiError):
-    """The server can't now."""
+class Busy(Passing):
+    """The server can't now. `retry_after`: the seconds it wants to be left alone for, if it says so."""
+
+    retry_after: float | None = None
+
+
+class WentBack(Exception):
+    """The API server shows a state older than one it has shown before: its etcd was restored from a backup.
+
+    What is remembered here is of a future that is not going to be.
+    """
+
+    def __init__(self, path: str, version: int, known: int) -> None:
+        super().__init__(f"{path} is back at resourceVersion {version} from {known}: etcd was restored from a backup")
 
 
 _KINDS: dict[int, type[ApiError]] = {
@@ -68,3 +89,8 @@ def error_for(status: int, message: str, request: str) -> ApiError:
     """The typed error of an HTTP status."""
     kind = _KINDS.get(status, Busy if status >= 500 else ApiError)
     return kind(status, message, request)
+
+
+def level_of(error: ApiError) -> int:
+    """At which level whoever tries again mentions it."""
+    return logging.DEBUG if isinstance(error, Passing) else logging.WARNING

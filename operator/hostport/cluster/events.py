@@ -17,7 +17,7 @@ from secrets import token_hex
 from hostport.api.names import REPORTER
 from hostport.cluster import paths
 from hostport.cluster.client import Api, Json
-from hostport.cluster.errors import ApiError, NotFound
+from hostport.cluster.errors import ApiError, NotFound, level_of
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +91,8 @@ class Teller:
             try:
                 await self._post(note)
             except ApiError as error:
-                logger.warning("event %s on %s/%s not posted: %s", note.reason, note.kind, note.name, error)
+                about = f"{note.reason} on {note.kind}/{note.name}"
+                logger.log(level_of(error), "event %s not posted: %s", about, error)
             finally:
                 self._queue.task_done()
 

@@ -18,6 +18,9 @@ from hostport.ledger.book import Book, Change
 
 Outcome = Callable[[str, float], None]
 
+# How often a commit is tried against a rival that writes the same object and changes no lease.
+_TRIES = 8
+
 
 class Ledger:
     """The blocks of every pool.
@@ -95,25 +98,44 @@ class Ledger:
         blocks = {place: self._block_for(*place) for place in jobs}
         done = await asyncio.gather(*(self._commit(blocks[place], job) for place, job in jobs.items()))
         failed = [place for place, ok in zip(jobs, done, strict=True) if not ok]
+        return {owner for place in failed for owner in owners[place]} - {""} | self.take_news()
+
+    def take_news(self) -> set[str]:
+        """The owners whose leases turned out, while something was written or read, not to be what the book said."""
         news, self._news = self._news, set()
-        return {owner for place in failed for owner in owners[place]} - {""} | news
+        return news
 
     async def _commit(self, block: Block, changes: Changes) -> bool:
         async with block.lock:
             if not self._is_booked(block, changes):
                 return False
             try:
-                await self._prepare(block)
-                await self._write(block, changes)
-            except (Lost, Missing):
-                await self._read_again(block)
-                if not block.doubtful:
+                for _ in range(_TRIES):
+                    if await self._try(block, changes):
+                        break
+                else:
                     self._agree(block, changes)
-            except Unknown:
-                block.doubtful = True
             finally:
                 self._catch_up(block)
             return not block.doubtful and all(block.leases.get(key) == lease for key, lease in changes.items())
+
+    async def _try(self, block: Block, changes: Changes) -> bool:
+        """Write once; tells whether that was all: only if the object is new and its leases are not, try again.
+
+        Whoever else writes the object (a status, a label) would else win for ever: the next round is far away.
+        """
+        known = dict(block.leases)
+        try:
+            await self._prepare(block)
+            await self._write(block, changes)
+        except (Lost, Missing):
+            if await self._read_again(block) and known == block.leases and self._is_booked(block, changes):
+                return False
+            if not block.doubtful:
+                self._agree(block, changes)
+        except Unknown:
+            block.doubtful = True
+        return True
 
     def _is_booked(self, block: Block, changes: Changes) -> bool:
         """Whether the book still has the changes.
@@ -149,19 +171,22 @@ class Ledger:
             self._outcome(result, time.monotonic() - began)
         block.note(version, changes)
 
-    async def _read_again(self, block: Block) -> None:
+    async def _read_again(self, block: Block) -> bool:
+        """Know the block as it stands; tells whether it stands where it did."""
         try:
             stored = await self._store.read(block)
         except Missing:
             self._blocks[block.pool].pop(block.span.first, None)
-            stored = Stored("", {})
+            self._news |= self._learn(block, Stored("", {}))
+            return False
         except Unknown:
             block.doubtful = True
-            return
+            return False
         if self._displaced(block, stored):
             self._move_home(block, stored)
-        else:
-            self._news |= self._learn(block, stored)
+            return False
+        self._news |= self._learn(block, stored)
+        return True
 
     def _displaced(self, block: Block, stored: Stored) -> bool:
         return block.home and stored.home is not None and stored.home != block.span

@@ -11,7 +11,7 @@ from hostport.allocation.plan import Plan
 from hostport.api.workload import KINDS, Kind, Workload
 from hostport.cluster import paths, templates
 from hostport.cluster.client import Json
-from hostport.cluster.errors import ApiError, Conflict, Forbidden, Invalid, NotFound
+from hostport.cluster.errors import ApiError, Conflict, Forbidden, Invalid, NotFound, level_of
 from hostport.run import clock
 from hostport.run.office import Office
 
@@ -92,7 +92,7 @@ class Delivery:
             logger.debug("%s is not what was planned for: %s", key, error)
             await self._pause(key)
         except ApiError as error:
-            logger.warning("%s not patched: %s", key, error, extra={"workload": key})
+            logger.log(level_of(error), "%s not patched: %s", key, error, extra={"workload": key})
             await self._pause(key, at_least=5.0 if isinstance(error, Forbidden) else 0.0)
         else:
             self._pauses.pop(key, None)
@@ -109,7 +109,7 @@ class Delivery:
         except NotFound:
             self._gone(key)
         except ApiError as error:
-            logger.warning("can't tell whether %s is gone: %s", key, error, extra={"workload": key})
+            logger.log(level_of(error), "can't tell whether %s is gone: %s", key, error, extra={"workload": key})
             await self._pause(key)
         else:
             self._found(kind, raw)

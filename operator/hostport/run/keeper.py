@@ -8,7 +8,7 @@ import logging
 
 from hostport.allocation.settle import next_steps
 from hostport.cluster import paths
-from hostport.cluster.errors import ApiError, Conflict
+from hostport.cluster.errors import ApiError, Conflict, level_of
 from hostport.cluster.foreign import pod_use
 from hostport.cluster.reader import pages
 from hostport.ledger.book import Change, Place
@@ -39,7 +39,7 @@ class Keeper:
             try:
                 await self.look()
             except ApiError as error:
-                logger.warning("%s; looking again in %.0f s", error, TICK_SECONDS)
+                logger.log(level_of(error), "%s; looking again in %.0f s", error, TICK_SECONDS)
             await self._pause(began)
 
     async def _pause(self, began: float) -> None:
@@ -59,6 +59,8 @@ class Keeper:
             self._openings = state.openings
             self._desk.retry_waiting()
         await self._statuses.write()
+        for owner in self._office.ledger.take_news():
+            self._desk.touch(owner)
         await self._let_go()
 
     def _count_rest(self) -> None:

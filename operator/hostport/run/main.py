@@ -9,19 +9,19 @@ import signal
 import socket
 from collections.abc import Coroutine
 from dataclasses import dataclass
-from itertools import chain, repeat
 from typing import Any
 
 from hostport.api.workload import KINDS
 from hostport.cluster import paths
 from hostport.cluster.client import Api
-from hostport.cluster.errors import ApiError, Busy, NotFound
+from hostport.cluster.errors import Busy, NotFound, WentBack
 from hostport.cluster.reader import Mirror, Sink, pauses, read_into
 from hostport.run import health, sinks, watching
 from hostport.run.desk import Desk
 from hostport.run.keeper import Keeper
 from hostport.run.office import Office
 from hostport.run.pools import Pools
+from hostport.run.relists import Relists
 from hostport.run.workloads import Listed, Lone, Workloads
 
 logger = logging.getLogger(__name__)
@@ -30,8 +30,6 @@ logger = logging.getLogger(__name__)
 # many, and mirrored.
 SERVED = tuple(KINDS[name] for name in ("Deployment", "StatefulSet", "DaemonSet", "CronJob"))
 LONE = tuple(KINDS[name] for name in ("ReplicaSet", "Job"))
-# Soon after the start as well: what was deleted between our list and kopf's is in neither's watch.
-_RELIST_SECONDS = (5.0, 30.0, 300.0)
 _GRACE_SECONDS = 10.0
 
 
@@ -57,14 +55,16 @@ class Operator:
             (paths.POOLS, self._pools),
             *((paths.workloads(kind.name), Listed(office, self._desk, kind)) for kind in SERVED),
         ]
-        self._mirrors = [
-            Mirror(office.api, paths.NODES, sinks.Nodes(office)),
-            Mirror(office.api, paths.NAMESPACES, sinks.Namespaces(office)),
-            Mirror(office.api, paths.SERVICES, sinks.Services(office)),
-            Mirror(office.api, paths.PODS, sinks.Pods(office)),
-            Mirror(office.api, paths.BLOCKS, sinks.Blocks(office, self._desk)),
-            *(Mirror(office.api, paths.workloads(kind.name), Lone(office, self._desk, kind)) for kind in LONE),
+        self._relists = Relists(office.api, self._lists)
+        mirrored: list[tuple[str, Sink]] = [
+            (paths.NODES, sinks.Nodes(office)),
+            (paths.NAMESPACES, sinks.Namespaces(office)),
+            (paths.SERVICES, sinks.Services(office)),
+            (paths.PODS, sinks.Pods(office)),
+            (paths.BLOCKS, sinks.Blocks(office, self._desk)),
+            *((paths.workloads(kind.name), Lone(office, self._desk, kind)) for kind in LONE),
         ]
+        self._mirrors = [Mirror(office.api, path, sink, self._relists.cut) for path, sink in mirrored]
         self._adopted = False
         self._broken = ""
 
@@ -77,7 +77,7 @@ class Operator:
             await self._supervise([self._start(self._adopt(), "adoption")], stopping, background)
             if not stop.is_set():
                 await self._supervise(self._grant(), stopping, background)
-            await asyncio.wait_for(self._finish(), _GRACE_SECONDS)
+            await self._finish()
         finally:
             for task in asyncio.all_tasks() - {asyncio.current_task()}:
                 task.cancel()
@@ -88,8 +88,8 @@ class Operator:
         return [
             self._start(self._desk.run(), "desk"),
             self._start(Keeper(self._office, self._desk).run(), "keeper"),
-            self._start(self._relist(), "relist"),
-            self._start(watching.Watch(self._workloads, self._pools, SERVED).run(), "kopf"),
+            self._start(self._relists.run(), "relists"),
+            self._start(watching.Watch(self._workloads, self._pools, SERVED, self._relists.kopf_lists).run(), "kopf"),
         ]
 
     async def _supervise(
@@ -110,19 +110,13 @@ class Operator:
         for owner in self._office.state.book.owners():
             self._desk.touch(owner)
 
-    async def _relist(self) -> None:
-        """Kopf reports no deletion that its watch has missed; a list does."""
-        for pause in chain(_RELIST_SECONDS, repeat(_RELIST_SECONDS[-1])):
-            await asyncio.sleep(pause)
-            for path, sink in self._lists:
-                try:
-                    await read_into(self._office.api, path, sink)
-                except ApiError as error:
-                    logger.warning("%s; listing again in %.0f s", error, _RELIST_SECONDS[-1])
-
     async def _finish(self) -> None:
-        await self._desk.drain()
-        await self._office.teller.drain()
+        try:
+            async with asyncio.timeout(_GRACE_SECONDS):
+                await self._desk.drain()
+                await self._office.teller.drain()
+        except TimeoutError:
+            logger.warning("not all could be written within %.0f s: the next start will see to it", _GRACE_SECONDS)
 
     def _inventory(self) -> str:
         state = self._office.state
@@ -148,23 +142,33 @@ async def serve(options: Options) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    watching.quiet()
     api = await Api.connect()
+    watching.quiet(api.complaints)
     try:
         await _check_installed(api)
-        office = Office.open(api, _instance(), options.node_port_range, options.namespace)
-        operator = Operator(office)
-        servers = [
-            await health.serve_metrics(office.metrics.registry, options.metrics_port),
-            await health.serve_health(operator.alive, operator.ready, options.health_port),
-        ]
+        while True:
+            try:
+                return await _live(api, options, stop)
+            except WentBack as error:
+                logger.warning("%s; forgetting everything and beginning anew", error)
+    finally:
+        await api.close()
+
+
+async def _live(api: Api, options: Options, stop: asyncio.Event) -> None:
+    office = Office.open(api, _instance(), options.node_port_range, options.namespace)
+    operator = Operator(office)
+    servers = [
+        await health.serve_metrics(office.metrics.registry, options.metrics_port),
+        await health.serve_health(operator.alive, operator.ready, options.health_port),
+    ]
+    try:
         metrics_port, health_port = (health.port_of(server) for server in servers)
         logger.info("serving /metrics on port %d, /healthz and /readyz on port %d", metrics_port, health_port)
         await operator.run(stop)
+    finally:
         for server in servers:
             await server.cleanup()
-    finally:
-        await api.close()
 
 
 def _instance() -> str:
@@ -179,8 +183,7 @@ async def _check_installed(api: Api) -> None:
             await api.get(paths.BLOCKS, limit="1")
         except NotFound as error:
             raise NotInstalled(error.message, error.request) from error
-        except Busy as error:
-            logger.warning("%s; trying again in %.1f s", error, pause)
+        except Busy:
             await asyncio.sleep(pause)
         else:
             return

@@ -53,7 +53,9 @@ class Pools:
         return name
 
     def _take_leases(self, name: str, raw: Json) -> None:
-        span = home_span(raw)
+        span, home = home_span(raw), self._office.ledger.home(name)
+        if span is None and home is not None:
+            span = home.span  # somebody has emptied the status: the block is where it was, and has no leases
         if span is not None:
             for owner in self._office.ledger.saw(name, span, home=True, stored=stored(raw)):
                 self._desk.touch(owner)
@@ -69,3 +71,8 @@ class Pools:
     def known(self) -> Iterable[str]:
         """All pools."""
         return tuple(self._office.state.pools)
+
+    def version(self, key: str) -> int:
+        """A pool's."""
+        known = self._office.state.pools.get(key)
+        return known.version if known is not None else 0

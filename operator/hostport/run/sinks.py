@@ -13,7 +13,15 @@ from hostport.run.desk import Desk
 from hostport.run.office import Office
 
 
-class Nodes:
+class _Unversioned:
+    """Nothing depends on how old a version of these objects is known: the last one seen counts."""
+
+    def version(self, key: str) -> int:
+        """Not kept."""
+        return 0
+
+
+class Nodes(_Unversioned):
     """Nodes: which there are, their labels and taints."""
 
     def __init__(self, office: Office) -> None:
@@ -38,7 +46,7 @@ class Nodes:
         return self._state.nodes
 
 
-class Namespaces:
+class Namespaces(_Unversioned):
     """Namespaces: their labels, for a pool's namespaceSelector."""
 
     def __init__(self, office: Office) -> None:
@@ -65,7 +73,7 @@ class Namespaces:
         return self._state.namespaces
 
 
-class Pods:
+class Pods(_Unversioned):
     """Pods that occupy ports; of all others nothing is kept."""
 
     prefix = "Pod "
@@ -107,7 +115,7 @@ class Services(Pods):
         return service_use(raw)
 
 
-class Blocks:
+class Blocks(_Unversioned):
     """HostPortBlocks: what others have written into the ledger."""
 
     def __init__(self, office: Office, desk: Desk) -> None:

@@ -10,7 +10,8 @@ import contextlib
 import itertools
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import kopf
@@ -18,8 +19,20 @@ import uvloop
 
 from hostport.api.names import GROUP, VERSION
 from hostport.api.workload import Kind
+from hostport.cluster import paths
+from hostport.cluster.client import Json
+from hostport.cluster.complaints import Complaints
+from hostport.cluster.reader import pauses
+from hostport.run import clock
 from hostport.run.pools import Pools
 from hostport.run.workloads import Workloads
+
+logger = logging.getLogger(__name__)
+
+Take = Callable[[str | None, Json], None]
+
+# A kopf that has lasted this long has not ended of what the one before did.
+_LASTED_SECONDS = 60.0
 
 
 class NothingRemembered(kopf.DiffBaseStorage):
@@ -41,42 +54,52 @@ class Watch:
     """kopf in a thread and an event loop of its own.
 
     When it ends it cancels every task that was made in its loop after it began, and waits five seconds for them; and in
-    the main thread it takes the signal handlers. What it sees is handed to the loop that made the Watch.
+    the main thread it takes the signal handlers. What it sees is handed to the loop that made the Watch. `listing` is
+    called with the collection's path for every object that comes from a list and not from a watch.
     """
 
-    def __init__(self, workloads: Workloads, pools: Pools, kinds: Iterable[Kind]) -> None:
+    def __init__(
+        self, workloads: Workloads, pools: Pools, kinds: Iterable[Kind], listing: Callable[[str], None]
+    ) -> None:
         self._home = asyncio.get_running_loop()
         self._workloads = workloads
         self._pools = pools
         self._kinds = tuple(kinds)
-        self._stop = threading.Event()
-        self._ended: asyncio.Future[None] = self._home.create_future()
-        self._thread = threading.Thread(target=self._run, name="kopf", daemon=True)
+        self._listing = listing
 
     async def run(self) -> None:
-        """Watch until cancelled; raises what kopf died of."""
-        self._thread.start()
-        try:
-            await asyncio.shield(self._ended)
-        finally:
-            self._stop.set()
+        """Watch until cancelled. An error that kopf has no remedy for ends it, and it is begun anew."""
+        waits = pauses()
+        while True:
+            began = clock.monotonic()
+            try:
+                await self._one_life()
+            except Exception as error:  # noqa: BLE001 - whatever it is, watching must go on
+                waits = pauses() if clock.monotonic() - began > _LASTED_SECONDS else waits
+                pause = next(waits)
+                logger.warning("kopf has ended (%s: %s); beginning anew in %.1f s", type(error).__name__, error, pause)
+                await asyncio.sleep(pause)
 
-    def _run(self) -> None:
+    async def _one_life(self) -> None:
+        stop, ended = threading.Event(), self._home.create_future()
+        threading.Thread(target=self._run, args=(stop, ended), name="kopf", daemon=True).start()
+        try:
+            await asyncio.shield(ended)
+        finally:
+            stop.set()
+
+    def _run(self, stop: threading.Event, ended: asyncio.Future[None]) -> None:
         error: BaseException | None = None
         try:
-            uvloop.run(self._operate())
+            uvloop.run(self._operate(stop))
         except BaseException as caught:  # noqa: BLE001 - whatever it is, the main loop must know
             error = caught
         with contextlib.suppress(RuntimeError):  # the main loop is gone: nobody is left to be told
-            self._home.call_soon_threadsafe(self._tell_end, error)
+            self._home.call_soon_threadsafe(_tell_end, ended, stop, error)
 
-    def _tell_end(self, error: BaseException | None) -> None:
-        if not self._ended.done() and not self._stop.is_set():
-            self._ended.set_exception(error or RuntimeError("kopf has ended by itself"))
-
-    async def _operate(self) -> None:
+    async def _operate(self, stop: threading.Event) -> None:
         await kopf.operator(
-            registry=self._registry(), settings=settings(), standalone=True, clusterwide=True, stop_flag=self._stop
+            registry=self._registry(), settings=settings(), standalone=True, clusterwide=True, stop_flag=stop
         )
 
     def _registry(self) -> kopf.OperatorRegistry:
@@ -86,7 +109,7 @@ class Watch:
 
         @kopf.on.event(GROUP, VERSION, "hostportpools", registry=made, id="pool")
         async def on_pool(event: kopf.RawEvent, **_: Any) -> None:
-            self._home.call_soon_threadsafe(self._pools.event, event["type"], dict(event["object"]))
+            self._hand_over(paths.POOLS, self._pools.event, event)
 
         @kopf.on.login(registry=made)
         async def on_login(**kwargs: Any) -> kopf.ConnectionInfo | None:
@@ -95,9 +118,21 @@ class Watch:
         return made
 
     def _watch_kind(self, made: kopf.OperatorRegistry, kind: Kind) -> None:
+        path, take = paths.workloads(kind.name), partial(self._workloads.event, kind)
+
         @kopf.on.event(kind.group, kind.version, kind.plural, registry=made, id=kind.plural)
         async def on_workload(event: kopf.RawEvent, **_: Any) -> None:
-            self._home.call_soon_threadsafe(self._workloads.event, kind, event["type"], dict(event["object"]))
+            self._hand_over(path, take, event)
+
+    def _hand_over(self, path: str, take: Take, event: kopf.RawEvent) -> None:
+        self._home.call_soon_threadsafe(take, event["type"], dict(event["object"]))
+        if event["type"] is None:
+            self._home.call_soon_threadsafe(self._listing, path)
+
+
+def _tell_end(ended: asyncio.Future[None], stop: threading.Event, error: BaseException | None) -> None:
+    if not ended.done() and not stop.is_set():
+        ended.set_exception(error if isinstance(error, Exception) else RuntimeError(f"it has stopped: {error}"))
 
 
 def settings() -> kopf.OperatorSettings:
@@ -122,8 +157,25 @@ class _Backoffs:
         return itertools.chain((0.5, 1, 2, 3, 5, 8), itertools.repeat(13))
 
 
-def quiet() -> None:
-    """Kopf logs every event handler that succeeds, and that it can't take the signals, which are ours."""
+def quiet(complaints: Complaints) -> None:
+    """Kopf logs every event handler that succeeds, that it can't take the signals, which are ours, and every retry."""
     logging.getLogger("kopf").setLevel(logging.WARNING)
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)
     logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
+    for name in ("kopf._cogs.clients.watching", "kopf._core.reactor.observation"):
+        logging.getLogger(name).addFilter(_Retries(complaints))
+
+
+class _Retries(logging.Filter):
+    """A line of kopf's about a request that it is going to repeat is one more complaint of the same cause."""
+
+    def __init__(self, complaints: Complaints) -> None:
+        super().__init__()
+        self._complaints = complaints
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """False for what is counted instead of logged."""
+        what, found, why = record.getMessage().partition("; will retry: ")
+        if found and what.startswith("Request attempt"):
+            self._complaints.failed(f"{why.partition(' -> ')[2].partition('(')[0]} of kopf's", f"kopf: {why}")
+        return not found

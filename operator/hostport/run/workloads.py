@@ -52,6 +52,11 @@ class Listed:
         kept = {*self._office.workloads, *self._office.state.uses()}
         return (key for key in kept if key.startswith(prefix))
 
+    def version(self, key: str) -> int:
+        """Of those that are kept."""
+        known = self._office.workloads.get(key)
+        return known.version if known is not None else 0
+
 
 class Lone(Listed):
     """A kind whose objects mostly belong to another workload: only those that stand alone are workloads.

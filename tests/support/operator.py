@@ -18,14 +18,18 @@ from tests.support.wait import until
 
 
 class OperatorProcess:
-    """`hostport run`. `log` is what it has written."""
+    """`hostport run`. `log` is what it has written; `server`: where it is to think the API server is."""
 
-    def __init__(self, plane: ControlPlane, folder: Path, *flags: str) -> None:
+    def __init__(self, plane: ControlPlane, folder: Path, *flags: str, server: str = "") -> None:
         self.plane = plane
         self._log_file = folder / "operator.log"
         self._flags = flags
         self._process: subprocess.Popen[bytes] | None = None
         self._kubeconfig = plane.kubeconfig_for_service_account("hostport-system", "hostport-operator")
+        if server:
+            through = folder / "through.kubeconfig"
+            through.write_text(self._kubeconfig.read_text().replace(plane.url, server))
+            self._kubeconfig = through
         self.metrics_port, self.health_port = free_ports(2)
 
     def start(self) -> None:

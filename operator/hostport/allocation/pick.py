@@ -28,7 +28,9 @@ Numbers = dict[PortEntry, tuple[int, str]]
 
 
 class Picker:
-    """Fills a draft with the leases of one workload. `numbers` are the hostPort and hostIP of each entry served."""
+    """Fills a draft with the leases of one workload. `numbers` are the hostPort and hostIP of each entry served,
+    `adopted` those whose number was there already and had no lease.
+    """
 
     def __init__(
         self,
@@ -46,6 +48,7 @@ class Picker:
         self._draft = draft
         self._found = found
         self.numbers: Numbers = {}
+        self.adopted: list[PortEntry] = []
 
     # What is there already
 
@@ -65,6 +68,7 @@ class Picker:
         """Nothing kept, nothing taken."""
         self._draft.undo()
         self.numbers.clear()
+        self.adopted.clear()
 
     def keeps(self, entry: PortEntry, number: Number) -> bool:
         """Keep a number if it may be kept.
@@ -106,10 +110,29 @@ class Picker:
         return lease is None or lease.owner != self._workload.key or bool(lease.released)
 
     def adopt(self, pools: Sequence[Pool]) -> None:
-        """Lease the numbers that carry our mark but have no lease, where they can be had."""
+        """Lease the numbers that carry our mark but have no lease, where they can be had, or Pods run on them.
+
+        A ledger that has been emptied or restored must not move what runs, whatever the pool allows by now.
+        """
         for entry, port in self._found.copies.items():
-            if self._request.exact.get(entry.ref, port) == port:
-                self._take_first([entry], port, pools)
+            if entry in self.numbers or self._request.exact.get(entry.ref, port) != port:
+                continue
+            if self._take_first([entry], port, pools) or (self.runs_on(entry) and self._stay(entry, port, pools)):
+                self.adopted.append(entry)
+
+    def runs_on(self, entry: PortEntry) -> bool:
+        """Whether a Pod of the workload that has a node has the number that the entry shows."""
+        takers = self._state.occupancy.takers(entry.protocol, entry.host_port)
+        mine = (t for t in takers if t.owner == self._workload.key and not t.lease)
+        return any(t.by.startswith("Pod ") and isinstance(t.nodes, frozenset) for t in mine)
+
+    def _stay(self, entry: PortEntry, port: int, pools: Sequence[Pool]) -> bool:
+        pool = next((pool for pool in pools if port in pool.all_ports), pools[0])
+        keys = self._keys(pool, self._seen(pool), entry, port)
+        if any(self._state.book.get(pool.name, key) is not None for key in keys):
+            return False
+        self._lease(entry, pool, keys)
+        return True
 
     # New numbers
 

@@ -33,8 +33,9 @@ class Plan:
     """What is to be done for a workload.
 
     `changes` go to the ledger, all before the template is touched. `ports` is what the template must say: an entry, its
-    hostPort (0 to take ours out) and its hostIP. `assigned` is what `hostport/assigned` must say. `remarks` are about
-    the workload as it is, and hold if nothing is to be patched.
+    hostPort (0 to take ours out) and its hostIP. `assigned` is what `hostport/assigned` must say. `adopted` are numbers
+    that stood in the template already and had no lease. `remarks` are about the workload as it is, and hold if nothing
+    is to be patched.
     """
 
     workload: Workload
@@ -42,6 +43,7 @@ class Plan:
     ports: list[tuple[PortEntry, int, str]] = field(default_factory=list)
     assigned: dict[str, int] = field(default_factory=dict)
     granted: dict[str, int] = field(default_factory=dict)
+    adopted: dict[str, int] = field(default_factory=dict)
     released: list[str] = field(default_factory=list)
     conflicts: list[str] = field(default_factory=list)
     environment: Environment | None = None
@@ -96,6 +98,7 @@ class Planner:
             draft.undo()
             raise
         plan = Plan(workload, conflicts=found.conflicts)
+        plan.adopted = {entry.ref: picker.numbers[entry][0] for entry in picker.adopted}
         for entry, (port, ip) in picker.numbers.items():
             plan.assigned[entry.ref] = port
             if entry.host_port != port or (ip and entry.claim.ip != ip):

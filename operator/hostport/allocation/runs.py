@@ -38,7 +38,7 @@ class RunPicker:
 
     def serve(self) -> None:
         """A run for all entries; raises a `Refusal` when none can be had."""
-        if not self._entries or self._keep_or_extend():
+        if not self._entries or self._stay() or self._keep_or_extend():
             return
         pools = candidates(self._state, self._workload, self._request)
         for fixed in ({**self._prefer, **self._exact}, self._exact) if self._prefer else (self._exact,):
@@ -46,6 +46,20 @@ class RunPicker:
                 if self._take_run(pool, fixed, {}):
                     return
         self._refuse(pools)
+
+    def _stay(self) -> bool:
+        """Where Pods run on numbers that have lost their leases, these stay, whatever a run would ask for."""
+        copies = self._found.copies
+        if not copies or not all(entry in self._found.held or entry in copies for entry in self._entries):
+            return False
+        if not all(map(self._picker.runs_on, copies)):
+            return False
+        if self._picker.keep():
+            self._picker.adopt(candidates(self._state, self._workload, self._request))
+        if all(entry in self._picker.numbers for entry in self._entries):
+            return True
+        self._picker.start_over()
+        return False
 
     def _keep_or_extend(self) -> bool:
         """With the numbers that the workload has already, all in one pool."""

@@ -172,10 +172,18 @@ class Desk:
         for text in plan.conflicts:
             self._office.metrics.conflicts.labels(plan.changes[0].pool if plan.changes else "").inc()
             self._office.tell(workload, "PortConflict", text, warning=True)
+        if plan.adopted:
+            self._tell_adopted(plan)
         if plan.patches_template:
             self._delivery.send(plan, since)
         elif plan.remarks:
             self._remarks.tell(workload, plan.remarks)
+
+    def _tell_adopted(self, plan: Plan) -> None:
+        text = "; ".join(f"{ref} keeps hostPort {port}, which had no lease" for ref, port in plan.adopted.items())
+        self._office.tell(plan.workload, "PortsAssigned", text)
+        fields = {"workload": plan.workload.key, "reason": "PortsAssigned", "port": text}
+        logger.info("%s PortsAssigned: %s", plan.workload.key, text, extra=fields)
 
     def _count_released(self, changes: Iterable[Change], failed: set[str]) -> None:
         for change in changes:

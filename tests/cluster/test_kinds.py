@@ -71,6 +71,55 @@ def test_a_job_is_told_that_it_comes_too_late(scene: Scene) -> None:
     assert "can't be changed once it is there" in scene.event("web", "InvalidAnnotation")
 
 
+@pytest.mark.parametrize(
+    ("kind", "strategy"),
+    [("ReplicaSet", None), ("StatefulSet", {"type": "OnDelete"}), ("DaemonSet", {"type": "OnDelete"})],
+)
+def test_who_does_not_replace_his_pods_is_told_how_and_it_helps(
+    scene: Scene, kind: str, strategy: dict[str, Any] | None
+) -> None:
+    pool = scene.pool()
+    made = workload(kind, pool)
+    if strategy is not None:
+        made["spec"]["updateStrategy"] = strategy
+    made["metadata"]["annotations"]["hostport/auto"] = "false"
+    scene.apply(made)
+    until(lambda: pods(scene), f"the {kind} has a Pod")
+    scene.kubectl("-n", scene.name, "annotate", kind, "web", "hostport/auto=true", "--overwrite")
+    port = until(lambda: host_port(scene, kind), f"the {kind} has a hostPort", scene.operator_log)
+
+    said = scene.event("web", "PortsAssigned")
+
+    assert "its Pods get what is new when they are replaced" in said
+    command = said.rpartition("kubectl ")[2]
+    assert command == f"-n {scene.name} delete pod -l app=web"
+    scene.kubectl(*command.split())
+
+    def all_have_it() -> bool:
+        numbers = [pod["spec"]["containers"][0]["ports"][0].get("hostPort") for pod in pods(scene)]
+        return bool(numbers) and set(numbers) == {port}
+
+    until(all_have_it, "every Pod has the number", lambda: pods(scene))
+
+
+def pods(scene: Scene) -> list[dict[str, Any]]:
+    """The Pods of `web` that are not on their way out."""
+    items = json.loads(scene.kubectl("-n", scene.name, "get", "pods", "-l", "app=web", "-o", "json"))["items"]
+    return [pod for pod in items if "deletionTimestamp" not in pod["metadata"]]
+
+
+def test_who_has_written_his_numbers_himself_is_told_that_there_is_nothing_to_do(scene: Scene) -> None:
+    pool = scene.pool()
+    ports = [{"name": "http", "containerPort": 80, "hostPort": scene.first + 7}]
+    scene.deployment("web", pool, ports)
+
+    said = scene.event("web", "InvalidAnnotation")
+
+    assert f"nothing to hand out, the template has app/http={scene.first + 7} by hand" in said
+    assert scene.host_ports("web") == [scene.first + 7]
+    assert not scene.leases(pool)
+
+
 def test_every_pod_of_a_daemon_set_runs_on_its_own_node_with_the_number(scene: Scene) -> None:
     pool = scene.pool()
     scene.apply(workload("DaemonSet", pool))

@@ -207,3 +207,20 @@ def test_a_number_the_user_writes_over_ours_is_his_and_ours_goes(world: World) -
     assert world.deploy("web", "http:80=30000") == {}
     assert world.shown("web") == [30000]
     assert world.leases("web") == {"20000/TCP": "releasing"}
+
+
+def test_who_asks_and_has_written_every_number_himself_is_told(world: World) -> None:
+    assert world.deploy("web", "http:80=30000 :81=30001") == {}
+    (remark,) = world.plans[-1].remarks
+    assert remark.reason == "InvalidAnnotation"
+    assert remark.text == (
+        'hostport/auto: "true": nothing to hand out, the template has app/http=30000, app/81/TCP=30001 by hand; '
+        "take the hostPort out to get another one, or hostport/auto away"
+    )
+    assert world.deploy("web", "http:80=30000 dns:53", ports="http") == {}
+    (remark,) = world.plans[-1].remarks
+    assert remark.text.startswith(
+        'hostport/ports: "http": nothing to hand out, the template has app/http=30000 by hand'
+    )
+    assert world.deploy("web", "http:80=30000 dns:53") == {"app/dns": 20000}
+    assert not world.plans[-1].remarks

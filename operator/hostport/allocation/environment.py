@@ -36,7 +36,7 @@ class Environment(NamedTuple):
         """What a person should know about it."""
         if self.kept:
             way_out = "take it out of the template, or give the port another name"
-            yield Remark("InvalidAnnotation", f"{names.ENV}: {'; '.join(self.kept)}: {way_out}")
+            yield Remark("InvalidAnnotation", f"{names.ENV}: {'; '.join(self.kept)}: {way_out}", lasting=True)
 
 
 def environment(workload: Workload, told: Mapping[PortEntry, int]) -> Environment:

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from hostport.allocation.occupancy import Taker, nodes_overlap
+from hostport.allocation.rollout import Remark
 from hostport.allocation.state import State
+from hostport.api import names
 from hostport.api.lease import Lease, LeaseKey
 from hostport.api.podspec import Claim, PortEntry
 from hostport.api.ports import Protocol, ips_overlap
@@ -67,6 +69,16 @@ def look(state: State, workload: Workload, request: Request) -> Found:
             found.held[entry] = numbers
     found.by_hand = workload.claims.difference(entry.claim for entry in (*found.wanted, *found.ours))
     return found
+
+
+def nothing_to_give(workload: Workload, request: Request) -> Remark:
+    """What is told to somebody who asks for numbers where he has written all of them himself."""
+    annotation = names.PORTS if request.named else names.AUTO
+    shown = ", ".join(f"{entry.ref}={entry.host_port}" for entry in request.entries[:10])
+    text = f'{annotation}: "{workload.annotations[annotation]}": nothing to hand out, the template has {shown} by hand'
+    return Remark(
+        "InvalidAnnotation", f"{text}; take the hostPort out to get another one, or {names.AUTO} away", lasting=True
+    )
 
 
 def written(workload: Workload, own: Mapping[Place, Lease]) -> dict[PortEntry, str]:

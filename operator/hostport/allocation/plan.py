@@ -14,7 +14,7 @@ from hostport.allocation.added import recognised
 from hostport.allocation.candidates import candidates
 from hostport.allocation.draft import Draft
 from hostport.allocation.environment import Environment, environment
-from hostport.allocation.found import Found, look, written
+from hostport.allocation.found import Found, look, nothing_to_give, written
 from hostport.allocation.pick import Picker
 from hostport.allocation.rollout import Adjustment, Remark, adjust, fits, remarks, restore
 from hostport.allocation.runs import RunPicker
@@ -111,6 +111,8 @@ class Planner:
         self._see_to_rollouts(plan, request)
         told = {e: port for e, (port, _) in picker.numbers.items() if request.env or e.passthrough}
         self._tell_containers(plan, told)
+        if not found.wanted:
+            plan.remarks += (nothing_to_give(workload, request),)
         return plan
 
     def _fill(self, picker: Picker, found: Found, workload: Workload, request: Request) -> None:

@@ -28,10 +28,11 @@ class Adjustment(NamedTuple):
 
 
 class Remark(NamedTuple):
-    """A warning that is told once for each generation of a workload."""
+    """A warning that is told once for each generation of a workload; a lasting one once as long as it holds."""
 
     reason: str
     text: str
+    lasting: bool = False
 
 
 def fits(workload: Workload, nodes: int) -> bool:

@@ -10,6 +10,7 @@ from hostport.api import names
 from hostport.api.environment import Container
 from hostport.api.placement import ANYWHERE, Placement
 from hostport.api.podspec import Claim, PortEntry, claims, port_entries
+from hostport.api.replacing import left_to_you
 from hostport.api.strategy import Amounts, Strategy, parse_amounts, peak
 
 
@@ -50,6 +51,7 @@ class Workload:
     """What the operator keeps of a workload.
 
     `claims` are all hostPorts of its template, whoever wrote them. `peak` is the most Pods there may be at a time.
+    `left_to_you` says how its Pods come to be replaced where it does not do that by itself.
     """
 
     kind: str
@@ -68,6 +70,7 @@ class Workload:
     replicas: int | None = None
     strategy: Strategy | None = None
     peak: int = 0
+    left_to_you: str = ""
     deleting: bool = False
 
     @classmethod
@@ -95,6 +98,7 @@ class Workload:
             replicas=replicas,
             strategy=strategy,
             peak=peak(strategy, replicas),
+            left_to_you=left_to_you(kind.name, meta["namespace"], meta["name"], raw["spec"]) if wanted else "",
             deleting="deletionTimestamp" in meta,
         )
 

@@ -176,7 +176,7 @@ class Desk:
             self._tell_adopted(plan)
         if plan.patches_template:
             self._delivery.send(plan, since)
-        elif plan.remarks:
+        else:
             self._remarks.tell(workload, plan.remarks)
 
     def _tell_adopted(self, plan: Plan) -> None:

@@ -1,4 +1,4 @@
-"""What is told about a workload that is served all the same: each warning once per generation."""
+"""What is told about a workload that is served all the same: each warning once."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ logger = logging.getLogger(__name__)
 
 
 class Remarks:
-    """Knows what it has said: the reasons told about the present generation of each workload."""
+    """Knows what it has said about the present generation of each workload."""
 
     def __init__(self, office: Office) -> None:
         self._office = office
         self._said: dict[str, tuple[str, int, frozenset[str]]] = {}
 
     def tell(self, workload: Workload, remarks: Iterable[Remark]) -> None:
-        """Tell what is new. A text that differs only in its figures is not."""
-        uid, generation, said = self._said.get(workload.key, ("", 0, frozenset[str]()))
+        """Tell what is new: all that there is to tell at present."""
+        uid, generation, said = self._said.pop(workload.key, ("", 0, frozenset[str]()))
+        news = {_topic(remark): remark for remark in remarks}
         if (uid, generation) != (workload.uid, workload.generation):
-            said = frozenset()
-        for remark in remarks:
-            if remark.reason not in said:
-                said |= {remark.reason}
+            said = frozenset(topic for topic in said & news.keys() if news[topic].lasting and uid == workload.uid)
+        for topic, remark in news.items():
+            if topic not in said:
                 self._tell(workload, remark)
-        self._said[workload.key] = (workload.uid, workload.generation, said)
+        if said or news:
+            self._said[workload.key] = (workload.uid, workload.generation, said | news.keys())
 
     def forget(self, key: str) -> None:
         """A workload is gone."""
@@ -38,3 +39,8 @@ class Remarks:
         self._office.tell(workload, remark.reason, remark.text, warning=True)
         fields = {"workload": workload.key, "reason": remark.reason}
         logger.warning("%s %s: %s", workload.key, remark.reason, remark.text, extra=fields)
+
+
+def _topic(remark: Remark) -> str:
+    """What makes a remark another one. Figures in the text do not, unless it lasts from generation to generation."""
+    return f"{remark.reason}: {remark.text}" if remark.lasting else remark.reason

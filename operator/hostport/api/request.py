@@ -71,9 +71,9 @@ def _with_passthrough(workload: Workload) -> Workload:
 
 def _refuse_one_name_for_two(notes: dict[str, str], entries: Iterable[PortEntry], *, env: bool) -> None:
     told: dict[tuple[str, str], PortEntry] = {}
-    for entry in entries:
+    for entry in entries if env else [entry for entry in entries if entry.passthrough]:
         place = (entry.container_name, variable_of(entry))
-        if (env or entry.passthrough) and told.setdefault(place, entry) is not entry:
+        if told.setdefault(place, entry) is not entry:
             annotation = names.ENV if env else names.PASSTHROUGH
             problem = f"{told[place].ref} and {entry.ref} would both be told by {place[1]}: rename one"
             raise InvalidAnnotation(annotation, notes[annotation], problem)

@@ -443,7 +443,7 @@ def fresh(control_plane: ControlPlane) -> Iterator[ControlPlane]:
 
 def test_installing_again_changes_nothing(fresh: ControlPlane) -> None:
     said = fresh.kubectl("apply", "-k", MANIFESTS).splitlines()
-    assert len(said) == 11
+    assert len(said) == 12
     assert [line for line in said if not line.endswith(" unchanged")] == []
 
 
@@ -456,7 +456,7 @@ def test_the_example_pool_can_follow_at_once(fresh: ControlPlane) -> None:
 def test_pod_security_restricted_admits_the_operator(fresh: ControlPlane) -> None:
     fresh.kubectl("apply", "--dry-run=server", "--warnings-as-errors", "-k", MANIFESTS)
     deployment = ("-n", "hostport-system", "deployment/hostport-operator")
-    fresh.kubectl("wait", *deployment, "--for=jsonpath={.status.replicas}=1", "--timeout=60s")
+    fresh.kubectl("wait", *deployment, "--for=jsonpath={.status.replicas}=2", "--timeout=60s")
     assert "ReplicaFailure" not in fresh.kubectl("get", *deployment, "-o", "jsonpath={.status.conditions[*].type}")
 
 

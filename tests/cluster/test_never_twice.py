@@ -84,7 +84,7 @@ def test_a_thousand_at_once_by_32_clients_get_a_thousand_numbers(scene: Scene) -
 def test_two_operators_at_once_never_give_the_same_number(scene: Scene, tmp_path: Path) -> None:
     """Whether they meet in one block is chance, so Deployments are created until they have."""
     pool = scene.pool(ranges=["52000-53999"], policy="LowestFree")
-    second = OperatorProcess(scene.plane, tmp_path)
+    second = OperatorProcess(scene.plane, tmp_path, "--no-leader-elect")
     second.start()
     before, count = conflicts(scene.operator, second), 0
     try:

@@ -79,16 +79,21 @@ class OperatorProcess:
 
     def kill(self) -> None:
         """SIGKILL."""
-        self._signal(signal.SIGKILL)
+        self._end(signal.SIGKILL)
 
     def stop(self) -> int:
         """SIGTERM; returns the exit code."""
-        return self._signal(signal.SIGTERM)
+        return self._end(signal.SIGTERM)
 
-    def _signal(self, number: int) -> int:
+    def signal(self, number: int) -> None:
+        """Any signal, if it still runs."""
         assert self._process is not None
         if self._process.poll() is None:
             self._process.send_signal(number)
+
+    def _end(self, number: int) -> int:
+        assert self._process is not None
+        self.signal(number)
         return self._process.wait(timeout=30)
 
 

@@ -50,6 +50,14 @@ def run(
     service_node_port_range: Annotated[
         str, typer.Option(help="As kube-apiserver's flag of that name.")
     ] = "30000-32767",
+    leader_elect: Annotated[
+        bool | None,
+        typer.Option(
+            "--leader-elect/--no-leader-elect",
+            help="Of several replicas one works, by the Lease hostport-operator in $POD_NAMESPACE. Default: in a Pod.",
+            show_default=False,
+        ),
+    ] = None,
     log_format: Annotated[LogFormat, typer.Option(help="For people or for machines.")] = LogFormat.PLAIN,
 ) -> None:
     """Run the operator against the cluster of $KUBECONFIG, ~/.kube/config, or the Pod this runs in."""
@@ -63,7 +71,7 @@ def run(
     from hostport.run.main import Options, serve
 
     try:
-        options = Options(metrics_port, health_port, namespace, parse_range(service_node_port_range))
+        options = Options(metrics_port, health_port, namespace, parse_range(service_node_port_range), leader_elect)
     except BadRange as error:
         raise typer.BadParameter(str(error), param_hint="--service-node-port-range") from error
     configure(log_format.value)

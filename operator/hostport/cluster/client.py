@@ -160,10 +160,15 @@ class Api:
         return raw
 
 
+def in_cluster() -> bool:
+    """Whether this runs in a Pod, as its ServiceAccount."""
+    return "KUBERNETES_SERVICE_HOST" in os.environ and not os.environ.get("KUBECONFIG")
+
+
 async def _configure(configuration: Configuration, kubeconfig: str | None) -> None:
     """In a Pod without a kubeconfig the ServiceAccount's token, read anew every minute; else the kubeconfig."""
     named = kubeconfig or os.environ.get("KUBECONFIG")
-    if not named and "KUBERNETES_SERVICE_HOST" in os.environ:
+    if not named and in_cluster():
         config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]
     else:
         load = config.load_kube_config(config_file=named, client_configuration=configuration)  # type: ignore[no-untyped-call]

@@ -31,6 +31,11 @@ def pods(namespace: str) -> str:
     return f"/api/v1/namespaces/{namespace}/pods"
 
 
+def leases(namespace: str) -> str:
+    """The Leases (coordination.k8s.io) of a namespace."""
+    return f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
+
+
 def events(namespace: str) -> str:
     """The events of a namespace."""
     return f"/apis/events.k8s.io/v1/namespaces/{namespace}/events"

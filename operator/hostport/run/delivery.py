@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
@@ -44,6 +45,7 @@ class Delivery:
         self._touched: set[str] = set()
         self._written: dict[str, tuple[str, int]] = {}
         self._pauses: dict[str, float] = {}
+        self._ending = asyncio.Event()
 
     def expects(self, workload: Workload) -> bool:
         """Whether a patch of the workload is under way, or its outcome has not been seen yet: no use planning now."""
@@ -62,11 +64,14 @@ class Delivery:
 
     def confirm_gone(self, key: str) -> None:
         """Ask the API server itself whether a workload is gone before anything of it is given back."""
-        if key not in self._under_way:
+        if key in self._under_way:
+            self._touched.add(key)
+        else:
             self._start(key, self._confirm(key))
 
     async def drain(self) -> None:
-        """Wait for everything under way."""
+        """Wait for everything under way; what fails now is not tried again."""
+        self._ending.set()
         await asyncio.gather(*self._under_way.values(), return_exceptions=True)
 
     def _start(self, key: str, work: Coroutine[Any, Any, None]) -> None:
@@ -84,6 +89,9 @@ class Delivery:
         key = plan.workload.key
         try:
             async with self._slots:
+                if not self._office.leadership.leads:
+                    self._touched.add(key)
+                    return
                 self._written[key] = (plan.workload.uid, await templates.write(self._office.api, plan))
         except NotFound:
             return
@@ -118,7 +126,8 @@ class Delivery:
         pause = max(at_least, min(_LONGEST_PAUSE_SECONDS, self._pauses.get(key, _FIRST_PAUSE_SECONDS / 2) * 2))
         self._pauses[key] = pause
         self._touched.add(key)
-        await asyncio.sleep(pause)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._ending.wait(), pause)
 
     def _told(self, plan: Plan, since: float) -> None:
         workload, metrics = plan.workload, self._office.metrics

@@ -38,6 +38,7 @@ class Desk:
         self._dirty: dict[str, float] = {}
         self._steps: list[tuple[Change, object]] = []
         self._wake = asyncio.Event()
+        self._at_work = asyncio.Lock()
         self._gone: set[str] = set()
         self._waiting = Waiting(office)
         self._remarks = Remarks(office)
@@ -77,7 +78,9 @@ class Desk:
 
     def touch(self, key: str) -> None:
         """Something about a workload, or about what it holds, is new."""
-        self._dirty.setdefault(key, clock.monotonic())
+        now = clock.monotonic()
+        # While another replica works, it is served by that one: waiting begins with its last change.
+        self._dirty[key] = self._dirty.get(key, now) if self._office.leadership.leads else now
         self._wake.set()
 
     def step(self, change: Change) -> None:
@@ -100,16 +103,26 @@ class Desk:
         """Work until cancelled."""
         while True:
             await self._wake.wait()
+            await self._office.leadership.awaited()
             began = clock.monotonic()
-            if await self._office.ledger.clear_doubts():
-                await self._round()
-            else:
+            async with self._at_work:
+                doubt = not await self._office.ledger.clear_doubts()
+                if not doubt and self._office.leadership.leads:
+                    await self._round()
+            if doubt:
                 await asyncio.sleep(_RETRY_SECONDS)
             await asyncio.sleep(max(0.0, ROUND_SECONDS - (clock.monotonic() - began)))
 
-    async def drain(self) -> None:
-        """Finish the patches that are under way."""
+    async def finish(self) -> None:
+        """End after the round and the patches that are under way."""
+        await self._at_work.acquire()
         await self._delivery.drain()
+
+    def stand_by(self) -> None:
+        """Forget what was found out and what was told: when this process works again, another may have worked."""
+        self._gone.clear()
+        self._steps.clear()
+        self._waiting.forget_all()
 
     async def _round(self) -> None:
         keys, self._dirty = self._dirty, {}

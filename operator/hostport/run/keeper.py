@@ -23,7 +23,10 @@ TICK_SECONDS = 1.0
 
 
 class Keeper:
-    """Looks around when there is news, and once a second; between changes it finds nothing to do."""
+    """Looks around when there is news, and once a second; between changes it finds nothing to do.
+
+    While another replica works it only shows the figures.
+    """
 
     def __init__(self, office: Office, desk: Desk) -> None:
         self._office = office
@@ -52,6 +55,11 @@ class Keeper:
     async def look(self) -> None:
         """One look."""
         state = self._office.state
+        if not self._office.leadership.leads:
+            self._resting_since.clear()
+            self._statuses.stand_by()
+            self._statuses.show()
+            return
         self._count_rest()
         for change in await self._confirmed(next_steps(state, self._rested, clock.now())):
             self._desk.step(change)

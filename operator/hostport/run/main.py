@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import signal
 import socket
 from collections.abc import Coroutine
 from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from hostport.api.workload import KINDS
 from hostport.cluster import paths
-from hostport.cluster.client import Api
+from hostport.cluster.client import Api, in_cluster
+from hostport.cluster.election import Candidate
 from hostport.cluster.errors import Busy, NotFound, WentBack
 from hostport.cluster.reader import Mirror, Sink, pauses, read_into
 from hostport.run import health, sinks, watching
 from hostport.run.desk import Desk
 from hostport.run.keeper import Keeper
+from hostport.run.leadership import Campaign, give_up
 from hostport.run.office import Office
 from hostport.run.pools import Pools
 from hostport.run.relists import Relists
@@ -31,23 +36,26 @@ logger = logging.getLogger(__name__)
 SERVED = tuple(KINDS[name] for name in ("Deployment", "StatefulSet", "DaemonSet", "CronJob"))
 LONE = tuple(KINDS[name] for name in ("ReplicaSet", "Job"))
 _GRACE_SECONDS = 10.0
+_NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line decides. Ports 0 are picked free."""
+    """What the command line decides. Ports 0 are picked free; `leader_elect` None is: in a Pod, and nowhere else."""
 
     metrics_port: int = 9095
     health_port: int = 8081
     namespace: str = ""
     node_port_range: tuple[int, int] = (30000, 32767)
+    leader_elect: bool | None = None
 
 
 class Operator:
-    """Everything that runs, and what is wrong with it."""
+    """Everything that runs, and what is wrong with it. Without a `candidate` it works whoever else does."""
 
-    def __init__(self, office: Office) -> None:
+    def __init__(self, office: Office, candidate: Candidate | None = None) -> None:
         self._office = office
+        self._candidate = candidate
         self._desk = Desk(office)
         self._pools = Pools(office, self._desk)
         self._workloads = Workloads(office, self._desk)
@@ -76,21 +84,39 @@ class Operator:
         try:
             await self._supervise([self._start(self._adopt(), "adoption")], stopping, background)
             if not stop.is_set():
-                await self._supervise(self._grant(), stopping, background)
-            await self._finish()
+                await self._supervise(self._work(), stopping, background)
+                await self._finish()
         finally:
             for task in asyncio.all_tasks() - {asyncio.current_task()}:
                 task.cancel()
 
-    def _grant(self) -> list[asyncio.Task[Any]]:
+    def _work(self) -> list[asyncio.Task[Any]]:
         self._adopted = True
         logger.info("adopted: %s", self._inventory())
+        self._campaign = self._start(self._lead(), "leadership")
         return [
+            self._campaign,
             self._start(self._desk.run(), "desk"),
             self._start(Keeper(self._office, self._desk).run(), "keeper"),
             self._start(self._relists.run(), "relists"),
             self._start(watching.Watch(self._workloads, self._pools, SERVED, self._relists.kopf_lists).run(), "kopf"),
         ]
+
+    async def _lead(self) -> None:
+        """See to it that one replica works."""
+        leadership = self._office.leadership
+        if self._candidate is not None:
+            await Campaign(leadership, self._candidate, self._take_over, self._desk.stand_by).run()
+        await self._take_over()
+        leadership.last(math.inf)
+        leadership.begin()
+        await asyncio.Event().wait()
+
+    async def _take_over(self) -> None:
+        """Look at everything as if for the first time."""
+        self._desk.stand_by()
+        for key in (*self._office.state.book.owners(), *self._office.workloads):
+            self._desk.touch(key)
 
     async def _supervise(
         self, work: list[asyncio.Task[Any]], stopping: asyncio.Task[Any], background: list[asyncio.Task[Any]]
@@ -107,16 +133,19 @@ class Operator:
         for path, sink in self._lists:
             await read_into(self._office.api, path, sink)
         await asyncio.gather(*(mirror.listed.wait() for mirror in self._mirrors))
-        for owner in self._office.state.book.owners():
-            self._desk.touch(owner)
 
     async def _finish(self) -> None:
+        """Finish what is under way; then another replica may begin."""
         try:
             async with asyncio.timeout(_GRACE_SECONDS):
-                await self._desk.drain()
+                await self._desk.finish()
                 await self._office.teller.drain()
         except TimeoutError:
             logger.warning("not all could be written within %.0f s: the next start will see to it", _GRACE_SECONDS)
+        self._campaign.cancel()
+        await asyncio.wait([self._campaign])
+        if self._candidate is not None:
+            await give_up(self._candidate)
 
     def _inventory(self) -> str:
         state = self._office.state
@@ -146,18 +175,20 @@ async def serve(options: Options) -> None:
     watching.quiet(api.complaints)
     try:
         await _check_installed(api)
+        elects = in_cluster() if options.leader_elect is None else options.leader_elect
+        candidate = _candidate(api) if elects else None
         while True:
             try:
-                return await _live(api, options, stop)
+                return await _live(api, options, candidate, stop)
             except WentBack as error:
                 logger.warning("%s; forgetting everything and beginning anew", error)
     finally:
         await api.close()
 
 
-async def _live(api: Api, options: Options, stop: asyncio.Event) -> None:
+async def _live(api: Api, options: Options, candidate: Candidate | None, stop: asyncio.Event) -> None:
     office = Office.open(api, _instance(), options.node_port_range, options.namespace)
-    operator = Operator(office)
+    operator = Operator(office, candidate)
     servers = [
         await health.serve_metrics(office.metrics.registry, options.metrics_port),
         await health.serve_health(operator.alive, operator.ready, options.health_port),
@@ -173,6 +204,18 @@ async def _live(api: Api, options: Options, stop: asyncio.Event) -> None:
 
 def _instance() -> str:
     return os.environ.get("POD_NAME") or socket.gethostname()
+
+
+def _candidate(api: Api) -> Candidate:
+    """A Lease in our own namespace, and a name that no other process has, not even the next one of this Pod."""
+    return Candidate(api, _own_namespace(), f"{_instance()}_{token_hex(4)}")
+
+
+def _own_namespace() -> str:
+    named = os.environ.get("POD_NAMESPACE")
+    if not named and in_cluster() and _NAMESPACE_FILE.exists():
+        named = _NAMESPACE_FILE.read_text().strip()
+    return named or "hostport-system"
 
 
 async def _check_installed(api: Api) -> None:

@@ -48,6 +48,7 @@ class Metrics:
             "hostport_scheduling_conflicts", "Numbers that somebody else was found on.", ["pool"], registry=registry
         )
         self.pending = Gauge("hostport_pending_workloads", "Workloads that ask and are not served.", registry=registry)
+        self.leader = Gauge("hostport_leader", "1 while this replica works, 0 while it stands by.", registry=registry)
         self.events_dropped = Counter("hostport_events_dropped", "Events over the limit.", registry=registry)
         build = Gauge("hostport_build_info", "Always 1.", ["version"], registry=registry)
         build.labels(version("hostport-operator")).set(1)

@@ -14,6 +14,7 @@ from hostport.cluster.blocks import KubernetesBlocks
 from hostport.cluster.client import Api
 from hostport.cluster.events import Note, Teller
 from hostport.ledger.ledger import Ledger
+from hostport.run.leadership import Leadership
 from hostport.run.metrics import Metrics
 
 
@@ -25,6 +26,7 @@ class Office:
     """
 
     api: Api
+    leadership: Leadership
     teller: Teller
     metrics: Metrics
     store: KubernetesBlocks
@@ -40,10 +42,11 @@ class Office:
     def open(cls, api: Api, instance: str, node_ports: tuple[int, int], namespace: str = "") -> Office:
         """An office at a cluster; nothing is read yet."""
         metrics, state, store = Metrics(), State(), KubernetesBlocks(api)
+        leadership = Leadership(metrics.leader)
         teller = Teller(api, instance, metrics.events_dropped.inc)
         ledger = Ledger(store, state.book, state.put, metrics.committed)
         planner = Planner(state, Random())  # noqa: S311 - names and dice, no secrets
-        return cls(api, teller, metrics, store, state, ledger, planner, node_ports, namespace)
+        return cls(api, leadership, teller, metrics, store, state, ledger, planner, node_ports, namespace)
 
     def tell(self, workload: Workload, reason: str, text: str, *, warning: bool = False) -> None:
         """An event on a workload."""

@@ -20,23 +20,39 @@ class Statuses:
 
     def __init__(self, office: Office) -> None:
         self._office = office
-        self._changes = -1
+        self._shown_changes = self._written_changes = -1
+        self._shown: dict[str, Summary] = {}
         self._written: dict[str, dict[str, Any]] = {}
+
+    def show(self) -> None:
+        """Bring every pool's gauges up to date."""
+        state = self._office.state
+        if state.changes == self._shown_changes:
+            return
+        for name in self._shown.keys() - state.pools.keys():
+            del self._shown[name]
+            self._written.pop(name, None)
+            self._office.metrics.forget(name)
+        for pool in state.pools.values():
+            self._shown[pool.name] = summarize(state, pool)
+            self._office.metrics.show(pool.name, self._shown[pool.name])
+        self._shown_changes = state.changes
+
+    def stand_by(self) -> None:
+        """Another replica writes the statuses: what this one has written counts for nothing any more."""
+        self._written.clear()
+        self._written_changes = -1
 
     async def write(self) -> None:
         """Bring every pool's status and gauges up to date."""
+        self.show()
         state = self._office.state
-        for name in self._written.keys() - state.pools.keys():
-            del self._written[name]
-            self._office.metrics.forget(name)
-        if state.changes == self._changes:
+        if state.changes == self._written_changes:
             return
         changes, done = state.changes, True
-        for pool in list(state.pools.values()):
-            summary = summarize(state, pool)
-            self._office.metrics.show(pool.name, summary)
+        for pool, summary in [(pool, self._shown[pool.name]) for pool in state.pools.values()]:
             done &= await self._bring_up(pool, summary)
-        self._changes = changes if done else -1
+        self._written_changes = changes if done else -1
 
     async def _bring_up(self, pool: Pool, summary: Summary) -> bool:
         status = figures(pool, summary)

@@ -39,6 +39,12 @@ class Waiting:
         if self._said.pop(key, None) is not None:
             self._office.metrics.pending.set(len(self._said))
 
+    def forget_all(self) -> None:
+        """Another replica tells them now."""
+        self._wakes.clear()
+        self._said.clear()
+        self._office.metrics.pending.set(0)
+
     def due(self) -> Iterator[str]:
         """Those whom a change elsewhere may help, oldest first."""
         return iter(tuple(self._wakes))

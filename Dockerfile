@@ -1,4 +1,5 @@
 # The operator's image. Any builder will do: docker build -t hostport-operator:0.1.0 .
+# The node agent's: docker build --target agent -t hostport-agent:0.1.0 .
 ARG PYTHON=3.13
 
 FROM python:${PYTHON}-slim AS build
@@ -16,7 +17,7 @@ COPY README.md LICENSE ./
 COPY operator/ operator/
 RUN uv sync --locked --no-dev --no-editable
 
-FROM python:${PYTHON}-slim
+FROM python:${PYTHON}-slim AS common
 LABEL org.opencontainers.image.title="hostport-operator" \
       org.opencontainers.image.description="Hands out hostPorts on Kubernetes: never the same one twice, and it can say who has yours." \
       org.opencontainers.image.version="0.1.0" \
@@ -26,8 +27,17 @@ COPY --from=build /opt/hostport /opt/hostport
 ENV PATH=/opt/hostport/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
+ENTRYPOINT ["hostport"]
+
+# The node agent, and `hostport trace`: the same with the tools that print a node's rules. It runs as root.
+FROM common AS agent
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends conntrack iptables nftables \
+    && rm -rf /var/lib/apt/lists/*
+CMD ["agent"]
+
+FROM common AS operator
 # A number, because the kubelet can't tell by a name that a user is not root.
 USER 65532:65532
 EXPOSE 8081 9095
-ENTRYPOINT ["hostport"]
 CMD ["run"]

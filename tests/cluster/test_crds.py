@@ -471,6 +471,7 @@ MAY = [
     ("hostport.dev", "hostportpools/finalizers", "update"),
     ("hostport.dev", "hostportblocks", "get list watch create patch delete"),
     ("hostport.dev", "hostportblocks/status", "get patch"),
+    ("hostport.dev", "hostportnodes", "list watch"),
     ("apps", "deployments", "get list watch patch"),
     ("apps", "statefulsets", "get list watch patch"),
     ("apps", "daemonsets", "get list watch patch"),
@@ -502,6 +503,8 @@ MAY_NOT = [
     ("apps", "daemonsets", "create delete"),
     ("batch", "jobs", "create patch delete"),
     ("hostport.dev", "hostportpools", "create update delete"),
+    ("hostport.dev", "hostportnodes", "create update patch delete"),
+    ("hostport.dev", "hostportnodes/status", "patch"),
     ("coordination.k8s.io", "leases", "create get patch"),
     ("apiextensions.k8s.io", "customresourcedefinitions", "list watch patch delete"),
     ("admissionregistration.k8s.io", "mutatingwebhookconfigurations", "create patch"),
@@ -545,3 +548,4 @@ def test_whoever_may_view_the_cluster_may_view_pools(fresh: ControlPlane) -> Non
     aggregated = fresh.kubectl("get", "clusterrole", "view", "-o", "jsonpath={.rules[*].resources}")
     assert "hostportpools" in aggregated
     assert "hostportblocks" in aggregated
+    assert "hostportnodes" in aggregated

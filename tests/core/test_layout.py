@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-CRDS = ("hostportblocks.yaml", "hostportpools.yaml")
+CRDS = ("hostportblocks.yaml", "hostportnodes.yaml", "hostportpools.yaml")
 
 
 def test_the_operator_folder_does_not_shadow_the_standard_library() -> None:
@@ -27,9 +27,9 @@ def test_kustomize_installs_the_same_crds(name: str) -> None:
 
 
 def test_a_block_keeps_leases_just_as_a_pool_does() -> None:
-    block, pool = (_schema(name)["status"]["properties"] for name in CRDS)
+    block, node, pool = (_schema(name)["status"]["properties"] for name in CRDS)
     assert block["leases"] == pool["leases"]
-    assert block["conditions"]["items"] == pool["conditions"]["items"]
+    assert block["conditions"]["items"] == pool["conditions"]["items"] == node["conditions"]["items"]
 
 
 @pytest.mark.parametrize("name", CRDS)
@@ -40,8 +40,10 @@ def test_kubectl_explain_has_something_to_say_about_every_field(name: str) -> No
 
 def test_the_image_has_the_version_of_the_package() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    deployment = yaml.safe_load((ROOT / "manifests" / "deployment.yaml").read_text())
-    assert deployment["spec"]["template"]["spec"]["containers"][0]["image"] == f"hostport-operator:{version}"
+    for name in ("deployment.yaml", "agent/daemonset.yaml"):
+        workload = yaml.safe_load((ROOT / "manifests" / name).read_text())
+        image = "hostport-agent" if "agent" in name else "hostport-operator"
+        assert workload["spec"]["template"]["spec"]["containers"][0]["image"] == f"{image}:{version}"
     assert f'org.opencontainers.image.version="{version}"' in (ROOT / "Dockerfile").read_text()
 
 

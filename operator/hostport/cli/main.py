@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from hostport.cli.agent import agent
 from hostport.cli.output import Format, Output, show
 from hostport.cli.trace import trace
 
@@ -97,6 +98,7 @@ def check(output: Output = Format.TABLE) -> None:
 
 
 app.command()(trace)
+app.command()(agent)
 
 
 def main() -> None:

@@ -82,6 +82,12 @@ class Api:
         """PATCH an object; only the metadata of the result comes back."""
         return await self._call("PATCH", path, body, {"Content-Type": kind, "Accept": _METADATA_ONLY})
 
+    async def token(self) -> str:
+        """The bearer token that requests carry; empty where there is none (client certificates)."""
+        headers: dict[str, str] = {}
+        await self._client.update_params_for_auth(headers, [], ["BearerToken"], "/", "GET", None)
+        return headers.get("authorization", "").removeprefix("Bearer ")
+
     async def watch(self, path: str, version: str) -> AsyncIterator[tuple[str, Json]]:
         """Changes after `version` as (type, object), until it falls silent or is ended; raises `Gone` if it can't."""
         query = {

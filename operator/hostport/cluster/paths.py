@@ -11,6 +11,7 @@ SERVICES = "/api/v1/services"
 NAMESPACES = "/api/v1/namespaces"
 POOLS = f"/apis/{API_VERSION}/hostportpools"
 BLOCKS = f"/apis/{API_VERSION}/hostportblocks"
+REPORTS = f"/apis/{API_VERSION}/hostportnodes"
 
 
 def workloads(kind: str, namespace: str = "") -> str:

@@ -443,7 +443,7 @@ def fresh(control_plane: ControlPlane) -> Iterator[ControlPlane]:
 
 def test_installing_again_changes_nothing(fresh: ControlPlane) -> None:
     said = fresh.kubectl("apply", "-k", MANIFESTS).splitlines()
-    assert len(said) == 12
+    assert len(said) == 13
     assert [line for line in said if not line.endswith(" unchanged")] == []
 
 

@@ -14,14 +14,15 @@ from hostport.ledger.book import Change, Place
 def users(state: State, place: Place, owner: str) -> list[Taker]:
     """Templates and Pods that are on a lease's port where the lease is; not those who have a lease of it themselves.
 
-    A Service's nodePort is no Pod of anybody's: it keeps the number from being given, but no lease from ending.
+    A Service's nodePort or a node's own process is no Pod of anybody's: it keeps the number from being given, but no
+    lease from ending.
     """
     pool, key = place
     scope = frozenset((key.node,)) if key.node else state.scopes.get(pool)
     takers = state.occupancy.takers(key.protocol, key.port)
     others = {t.owner for t in takers if t.lease and t.owner != owner}
     there = (t for t in takers if not t.lease and ips_overlap(t.ip, key.ip) and nodes_overlap(t.nodes, scope))
-    return [t for t in there if t.owner not in others and not t.owner.startswith("Service/")]
+    return [t for t in there if t.owner not in others and not t.owner.startswith(("Service/", "Node/"))]
 
 
 def next_steps(state: State, rested: Callable[[Place], bool], now: str) -> list[Change]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from hostport.allocation.state import ForeignUse
@@ -9,6 +10,7 @@ from hostport.api.placement import Placement
 from hostport.api.podspec import Claim, claims
 from hostport.api.ports import Protocol
 from hostport.api.workload import Workload
+from hostport.node.report import Report
 
 Json = dict[str, Any]
 
@@ -66,6 +68,26 @@ def service_use(service: Json) -> ForeignUse | None:
         taken.add(Claim(Protocol.TCP, int(spec["healthCheckNodePort"])))
     name = f"{meta['namespace']}/{meta['name']}"
     return ForeignUse(f"Service/{name}", f"Service {name} (nodePort)", frozenset(taken)) if taken else None
+
+
+def node_uses(report: Report, in_use: Callable[[Claim], bool]) -> dict[str, ForeignUse]:
+    """Who is on ports of a node by its agent's report, by a key of each; what `in_use` knows already is left out.
+
+    A process of a Pod's, or one that keeps a hostPort or nodePort open for somebody (a container runtime, kube-proxy),
+    is there for a claim that is counted as what it is.
+    """
+    claimed: dict[str, set[Claim]] = {}
+    for claim, who in report.listeners:
+        if not in_use(claim):
+            claimed.setdefault(who, set()).add(claim)
+    stale = {claim for claim in report.stale if not in_use(claim)}
+    if stale:
+        claimed["a stale hostPort rule"] = stale
+    owner, nodes = f"Node/{report.node}", frozenset((report.node,))
+    return {
+        f"HostPortNode {report.node} {who}": ForeignUse(owner, f"{who} on node {report.node}", frozenset(claims), nodes)
+        for who, claims in claimed.items()
+    }
 
 
 def template_use(workload: Workload) -> ForeignUse | None:

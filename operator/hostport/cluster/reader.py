@@ -10,12 +10,13 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Protocol
 
 from hostport.cluster.client import Api, Json
-from hostport.cluster.errors import ApiError, Gone, WentBack, level_of
+from hostport.cluster.errors import ApiError, Gone, NotFound, WentBack, level_of
 
 _PAGE = "500"
 _LONGEST_PAUSE_SECONDS = 30.0
 # A watch that has lasted this long has not failed for the reason of the one before.
 _LASTED_SECONDS = 10.0
+_ABSENT_SECONDS = 30.0
 
 logger = logging.getLogger(__name__)
 
@@ -157,6 +158,33 @@ class Mirror:
             self._sink.gone(self._sink.key(raw))
         elif kind != "BOOKMARK":
             self._sink.seen(raw)
+
+
+class OptionalMirror(Mirror):
+    """A mirror of a kind that need not be installed: absent, there is nothing of it, and it is looked for again."""
+
+    async def _list(self) -> None:
+        while not await self._is_served():
+            for key in list(self._sink.known()):
+                self._sink.gone(key)
+            self.listed.set()
+            await asyncio.sleep(_ABSENT_SECONDS)
+        await super()._list()
+
+    async def _is_served(self) -> bool:
+        try:
+            await self._api.get(self.path, limit="1")
+        except NotFound:
+            return False
+        except ApiError:
+            return True  # the list itself will be tried until it answers
+        return True
+
+    async def _watch(self) -> None:
+        try:
+            await super()._watch()
+        except NotFound as error:  # its CRD has been deleted
+            raise Gone(410, error.message, error.request) from error
 
 
 def pauses() -> Iterator[float]:

@@ -19,7 +19,7 @@ from hostport.cluster import paths
 from hostport.cluster.client import Api, in_cluster
 from hostport.cluster.election import Candidate
 from hostport.cluster.errors import Busy, NotFound, WentBack
-from hostport.cluster.reader import Mirror, Sink, pauses, read_into
+from hostport.cluster.reader import Mirror, OptionalMirror, Sink, pauses, read_into
 from hostport.run import health, sinks, watching
 from hostport.run.desk import Desk
 from hostport.run.keeper import Keeper
@@ -27,6 +27,7 @@ from hostport.run.leadership import Campaign, give_up
 from hostport.run.office import Office
 from hostport.run.pools import Pools
 from hostport.run.relists import Relists
+from hostport.run.reports import Reports
 from hostport.run.workloads import Listed, Lone, Workloads
 
 logger = logging.getLogger(__name__)
@@ -72,7 +73,11 @@ class Operator:
             (paths.BLOCKS, sinks.Blocks(office, self._desk)),
             *((paths.workloads(kind.name), Lone(office, self._desk, kind)) for kind in LONE),
         ]
-        self._mirrors = [Mirror(office.api, path, sink, self._relists.cut) for path, sink in mirrored]
+        self._reports = Reports(office)
+        self._mirrors = [
+            *(Mirror(office.api, path, sink, self._relists.cut) for path, sink in mirrored),
+            OptionalMirror(office.api, paths.REPORTS, self._reports, self._relists.cut),
+        ]
         self._adopted = False
         self._broken = ""
 
@@ -98,6 +103,7 @@ class Operator:
             self._campaign,
             self._start(self._desk.run(), "desk"),
             self._start(Keeper(self._office, self._desk).run(), "keeper"),
+            self._start(self._reports.run(), "node reports"),
             self._start(self._relists.run(), "relists"),
             self._start(watching.Watch(self._workloads, self._pools, SERVED, self._relists.kopf_lists).run(), "kopf"),
         ]

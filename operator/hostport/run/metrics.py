@@ -49,6 +49,16 @@ class Metrics:
         )
         self.pending = Gauge("hostport_pending_workloads", "Workloads that ask and are not served.", registry=registry)
         self.leader = Gauge("hostport_leader", "1 while this replica works, 0 while it stands by.", registry=registry)
+        self.node_reports = Gauge("hostport_node_reports", "Nodes whose agent has reported.", registry=registry)
+        self.node_pool_listeners = Gauge(
+            "hostport_node_pool_listeners",
+            "Processes of nodes' own on numbers of the pool, one per node, number and protocol.",
+            ["pool"],
+            registry=registry,
+        )
+        self.node_stale_rules = Gauge(
+            "hostport_node_stale_rules", "HostPort rules on nodes whose Pod is gone.", registry=registry
+        )
         self.events_dropped = Counter("hostport_events_dropped", "Events over the limit.", registry=registry)
         build = Gauge("hostport_build_info", "Always 1.", ["version"], registry=registry)
         build.labels(version("hostport-operator")).set(1)

@@ -60,3 +60,7 @@ class Office:
         """An event on a pool."""
         uid = self.state.pools[name].uid
         self.teller.tell(Note(API_VERSION, "HostPortPool", "", name, uid, reason, text, warning=warning))
+
+    def tell_node(self, name: str, uid: str, reason: str, text: str) -> None:
+        """A warning on a Node. `uid` may be empty: a kubelet says its node's name there."""
+        self.teller.tell(Note("v1", "Node", "", name, uid or name, reason, text, warning=True, action="Report"))

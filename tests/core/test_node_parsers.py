@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hostport.api.ports import Protocol
 from hostport.node import cni, conntrack, iptables, nftables
-from hostport.node.facts import Flow, Mapping, NodePort, Sandbox, Socket, plain_ip, port_of
+from hostport.node.facts import Flow, Mapping, NodePort, Sandbox, Socket, merged, plain_ip, port_of
 from hostport.node.processes import pod_uid
 from hostport.node.sockets import ephemeral_range, sctp_endpoints, sockets
 from tests.core import node_texts as texts
@@ -70,6 +70,11 @@ def test_kube_proxys_node_ports() -> None:
         NodePort(TCP, 31234, "default/local", "health check node port"),
         NodePort(TCP, 30099, "default/empty", "has no endpoints"),
     }
+
+
+def test_a_node_port_of_several_rules_is_one() -> None:
+    both = (NodePort(TCP, 30080, "a/b"), NodePort(TCP, 30080, "a/b", "has no local endpoints"))
+    assert merged(both) == merged(reversed(both)) == both[1:]
 
 
 def test_nftables_rules_and_node_ports() -> None:

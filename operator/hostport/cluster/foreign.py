@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hostport.allocation.state import ForeignUse
+from hostport.allocation.state import ForeignUse, State
 from hostport.api.placement import Placement
 from hostport.api.podspec import Claim, claims
 from hostport.api.ports import Protocol
@@ -68,6 +68,15 @@ def service_use(service: Json) -> ForeignUse | None:
         taken.add(Claim(Protocol.TCP, int(spec["healthCheckNodePort"])))
     name = f"{meta['namespace']}/{meta['name']}"
     return ForeignUse(f"Service/{name}", f"Service {name} (nodePort)", frozenset(taken)) if taken else None
+
+
+def is_claimed(state: State, node: str, claim: Claim) -> bool:
+    """Whether a Pod on that node, or a Service, has the number by itself."""
+    return any(
+        taker.by.startswith(("Pod ", "Service ")) and (taker.nodes is None or node in taker.nodes)
+        for taker in state.occupancy.takers(claim.protocol, claim.port)
+        if not taker.lease
+    )
 
 
 def node_uses(report: Report, in_use: Callable[[Claim], bool]) -> dict[str, ForeignUse]:

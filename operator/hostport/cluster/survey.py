@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from functools import partial
 
 from hostport.allocation.state import State
@@ -11,10 +12,12 @@ from hostport.api.pool import Pool
 from hostport.api.workload import KINDS, Kind, Workload
 from hostport.cluster import paths
 from hostport.cluster.client import Api, Json
-from hostport.cluster.foreign import pod_use, service_use, template_use
+from hostport.cluster.errors import NotFound
+from hostport.cluster.foreign import is_claimed, node_uses, pod_use, service_use, template_use
 from hostport.cluster.reader import pages
 from hostport.diagnosis.check import Entry, Evidence
 from hostport.ledger.book import Change
+from hostport.node.report import parse
 
 _COUNTS = ("capacity", "allocated", "cooling", "foreign", "free")
 
@@ -39,7 +42,18 @@ class Survey:
             await pages(self._api, paths.workloads(kind.name), partial(self._workload, kind))
         await pages(self._api, paths.PODS, self._pod)
         await pages(self._api, paths.SERVICES, self._service)
+        await self._reports()
         return Evidence(self.state, self.entries, self.workloads, self.unreadable, self.counts)
+
+    async def _reports(self) -> None:
+        """What node agents tell, where they are installed; after the Pods, which may be who listens."""
+        with contextlib.suppress(NotFound):
+            await pages(self._api, paths.REPORTS, self._report)
+
+    def _report(self, raw: Json) -> None:
+        report = parse(raw)
+        for key, use in node_uses(report, partial(is_claimed, self.state, report.node)).items():
+            self.state.see_use(key, use)
 
     def _node(self, raw: Json) -> None:
         self.state.see_nodes([Node.parse(raw)])

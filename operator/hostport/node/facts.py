@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -140,6 +140,16 @@ class Sight:
     datapath: Datapath = NO_DATAPATH
     ephemeral: tuple[int, int] | None = None
     gaps: tuple[str, ...] = ()
+
+
+def merged(ports: Iterable[NodePort]) -> tuple[NodePort, ...]:
+    """Each port of each Service once, with the remark of whichever rule has one: kube-proxy writes several rules."""
+    known: dict[NodePort, NodePort] = {}
+    for port in ports:
+        key = port._replace(remark="")
+        if key not in known or port.remark:
+            known[key] = port
+    return tuple(known.values())
 
 
 def protocol_of(word: object) -> Protocol | None:

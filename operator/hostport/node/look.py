@@ -11,7 +11,7 @@ from pathlib import Path
 from hostport.api.errors import shown
 from hostport.api.ports import Protocol
 from hostport.node import cni, conntrack, iptables, nftables
-from hostport.node.facts import Complain, Datapath, Flow, Listener, Mapping, NodePort, Sandbox, Sight, Socket
+from hostport.node.facts import Complain, Datapath, Flow, Listener, Mapping, NodePort, Sandbox, Sight, Socket, merged
 from hostport.node.processes import holders
 from hostport.node.sockets import ephemeral_range, sctp_endpoints, sockets
 
@@ -46,7 +46,7 @@ class Look:
         return Sight(
             tuple(self._listeners()),
             tuple(dict.fromkeys(rules)),
-            tuple(dict.fromkeys(node_ports)),
+            merged(node_ports),
             tuple(self._flows()) if with_flows else (),
             self._sandboxes(),
             tuple(self._pods()),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 from hostport.api.podspec import Claim
 from hostport.api.pool import Pool
 from hostport.api.ports import PortSet
 from hostport.cluster.client import Json
-from hostport.cluster.foreign import node_uses
+from hostport.cluster.foreign import is_claimed, node_uses
 from hostport.node.report import Report, parse
 from hostport.run.office import Office
 
@@ -62,20 +63,12 @@ class Reports:
         return 0
 
     def _place(self, report: Report) -> None:
-        uses = node_uses(report, lambda claim: self._in_use(report.node, claim))
+        uses = node_uses(report, partial(is_claimed, self._state, report.node))
         for key in self._keys.get(report.node, set()) - uses.keys():
             self._state.forget_use(key)
         for key, use in uses.items():
             self._state.see_use(key, use)
         self._keys[report.node] = set(uses)
-
-    def _in_use(self, node: str, claim: Claim) -> bool:
-        """Whether a Pod on that node or a Service has the number by itself."""
-        return any(
-            taker.by.startswith(("Pod ", "Service ")) and (taker.nodes is None or node in taker.nodes)
-            for taker in self._state.occupancy.takers(claim.protocol, claim.port)
-            if not taker.lease
-        )
 
     # What is told
 
@@ -117,7 +110,7 @@ class Reports:
     def _claims(self, report: Report, *, stale: bool) -> dict[Claim, str]:
         """Who is on which number by the report, as it is counted."""
         who = [(claim, "a stale hostPort rule") for claim in report.stale] if stale else report.listeners
-        return {claim: by for claim, by in who if not self._in_use(report.node, claim)}
+        return {claim: by for claim, by in who if not is_claimed(self._state, report.node, claim)}
 
     def _on_pools(self, report: Report) -> Iterator[tuple[Pool, Claim, str]]:
         for claim, who in self._claims(report, stale=False).items():

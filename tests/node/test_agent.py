@@ -123,6 +123,19 @@ def test_rules_of_living_pods_are_not_foreign_and_stale_ones_are(
     assert scene.served("other") == [scene.first + 1]
 
 
+def test_a_pool_in_the_ephemeral_range_of_a_node_says_so(scene: Scene, node: BareNode, agent: AgentProcess) -> None:
+    pool = scene.pool()
+    span = f"{scene.first + 10}-{scene.first + 90}"
+
+    def condition() -> tuple[str, str]:
+        found = {c["type"]: c for c in scene.status(pool).get("conditions") or ()}.get("EphemeralPorts", {})
+        return found.get("reason", ""), found.get("message", "")
+
+    until(lambda: condition()[0] == "OutsideRange", "the range is known", condition, SECONDS)
+    node.run("sysctl", "-q", "-w", f"net.ipv4.ip_local_port_range={span.replace('-', ' ')}")
+    until(lambda: condition()[1].startswith(f"{span} lie where outgoing connections"), "it is told", condition, SECONDS)
+
+
 def test_what_a_person_sees_of_a_node(scene: Scene, node: BareNode, agent: AgentProcess) -> None:
     with listening(node, scene.first):
         until(lambda: scene.first in ports(scene.plane, "listeners"), "the listener", lambda: agent.log, SECONDS)

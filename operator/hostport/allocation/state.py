@@ -51,6 +51,7 @@ class State:
         self.nodes: dict[str, Node] = {}
         self.pools: dict[str, Pool] = {}
         self.namespaces: dict[str, dict[str, str]] = {}
+        self.ephemeral: dict[str, tuple[int, int]] = {}
         self._scopes: dict[str, set[str]] = {}
         self._withheld: dict[str, dict[str, PortSet]] = {}
         self._full: dict[str, set[int]] = {}
@@ -220,6 +221,16 @@ class State:
         if found is None:
             found = self._eligible[placement] = eligible(placement, self.nodes)
         return found
+
+    def see_ephemeral(self, node: str, span: tuple[int, int] | None) -> None:
+        """Note from which numbers a node's outgoing connections get their ports; None where nobody says so."""
+        if self.ephemeral.get(node) == span:
+            return
+        self.changes += 1
+        if span is None:
+            del self.ephemeral[node]
+        else:
+            self.ephemeral[node] = span
 
     # Views
 

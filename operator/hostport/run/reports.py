@@ -44,6 +44,7 @@ class Reports:
         if self._reports.get(report.node) != report:
             self._changes = -1
             self._reports[report.node] = report
+            self._state.see_ephemeral(report.node, report.ephemeral)
             self._place(report)
         return report.node
 
@@ -51,6 +52,9 @@ class Reports:
         """A node reports no more."""
         self._changes = -1
         self._reports.pop(key, None)
+        self._state.see_ephemeral(key, None)
+        for reason in (ON_POOL_PORT, STALE_RULE):
+            self._told.pop((key, reason), None)
         for use in self._keys.pop(key, ()):
             self._state.forget_use(use)
 
@@ -73,10 +77,13 @@ class Reports:
     # What is told
 
     async def run(self) -> None:
-        """Look once a second at what may have changed, until cancelled."""
+        """Look once a second at what may have changed, until cancelled; who takes over tells what there is."""
+        led = False
         while True:
-            if self._changes != self._state.changes:
+            leads = self._office.leadership.leads
+            if self._changes != self._state.changes or leads != led:
                 self.look()
+            led = leads
             await asyncio.sleep(_TICK_SECONDS)
 
     def look(self) -> None:

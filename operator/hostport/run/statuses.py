@@ -108,7 +108,22 @@ def judge(state: State, pool: Pool, summary: Summary, node_ports: tuple[int, int
             f"{in_services} lie in the cluster's NodePort range, where a Service may be given a number of this pool "
             "at any time; take them out of spec.ranges" if len(in_services) else "",
         ),
+        _ephemeral(state, pool),
     ]  # fmt: skip
+
+
+def _ephemeral(state: State, pool: Pool) -> Condition:
+    """As far as node agents tell."""
+    spans = {node: state.ephemeral[node] for node in sorted(state.scopes[pool.name] & state.ephemeral.keys())}
+    inside = {node: numbers for node, span in spans.items() if len(numbers := PortSet.span(*span) & pool.all_ports)}
+    if not inside:
+        return _condition(pool, "EphemeralPorts", False, "OutsideRange" if spans else "NoNodeReports", "")
+    node, numbers = next(iter(inside.items()))
+    text = (
+        f"{numbers} lie where outgoing connections get their ports on {node} (net.ipv4.ip_local_port_range), nodes in "
+        f"all: {len(inside)}; one may have a number for a while; take them out of spec.ranges"
+    )
+    return _condition(pool, "EphemeralPorts", True, "InEphemeralRange", text)
 
 
 def _ready(pool: Pool, summary: Summary) -> Condition:

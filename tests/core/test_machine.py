@@ -57,6 +57,12 @@ _SHAPES = (
     ("a:53 b:53/UDP c:2", [{"TCP", "UDP"}, _TCP]),
     ("c:2 a:53 b:53/UDP", [_TCP, {"TCP", "UDP"}]),
 )
+# The same for ports that are passed through, which mostly there are none of.
+_ADDED: tuple[tuple[str, list[set[str]]], ...] = (
+    *(("", []),) * 3,
+    ("g/UDP", [_UDP]),
+    ("g, h/UDP", [_TCP, _UDP]),
+)
 _WINDOWS = [frozenset(range(20000 + first, 20000 + first + length)) for first in range(4) for length in (1, 2, 4, 7)]
 _NUMBERS = st.integers(20000, 20008)
 _ZONES = st.sampled_from("ab")
@@ -81,9 +87,15 @@ _SPECS = st.fixed_dictionaries(
 def _manifests(draw: st.DrawFn) -> tuple[Place, list[set[str]], Json]:
     """A Deployment without its name: where it may run, the numbers it needs, and the manifest."""
     entries, groups = draw(st.sampled_from(_SHAPES))
+    added, more = draw(st.sampled_from(_ADDED))
     place = draw(st.sampled_from(_PLACES))
-    refs = [word[0] for word in entries.split()]
-    notes = {}
+    pod = place.spec()
+    if added and draw(st.integers(0, 3)) == 0:
+        entries, groups, pod = "", [], {**pod, "hostNetwork": True}
+    refs = [word.strip()[0] for word in (*entries.split(), *added.split(",")) if word]
+    notes = {"passthrough": added} if added else {}
+    if draw(st.integers(0, 3)) == 0:
+        notes["env"] = "true"
     if draw(st.integers(0, 3)) == 0:
         notes["pool"] = draw(st.sampled_from(["p", "q", "q,p", "p,q"]))
     if draw(st.integers(0, 3)) == 0:
@@ -92,7 +104,7 @@ def _manifests(draw: st.DrawFn) -> tuple[Place, list[set[str]], Json]:
         notes["prefer"] = _numbers_for(draw, refs[:1])
     if draw(st.integers(0, 3)) == 0:
         notes["contiguous"] = "true"
-    return place, groups, deployment("nameless", entries, pod=place.spec(), **notes)
+    return place, groups + more, deployment("nameless", entries, pod=pod, **notes)
 
 
 def _numbers_for(draw: st.DrawFn, refs: list[str]) -> str:
@@ -184,13 +196,16 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: self.places)
     @rule(data=st.data())
     def replace(self, data: st.DataObject) -> None:
-        """A user replaces the object by his manifest, in which none of our numbers stand."""
+        """A user replaces the object by his manifest, in which nothing of ours stands."""
         name = data.draw(st.sampled_from(sorted(self.places)))
         manifest = self.world.manifest(name)
+        _ports(manifest)[:] = [port for port in _ports(manifest) if port.get("name")]
         for port in _ports(manifest):
             port.pop("hostPort", None)
             port.pop("hostIP", None)
-        manifest["metadata"]["annotations"].pop("hostport/assigned", None)
+        for note in ("assigned", "env-added"):
+            manifest["metadata"]["annotations"].pop(f"hostport/{note}", None)
+        _container(manifest).pop("env", None)
         self._again(name, lambda: self.world.replace(manifest))
 
     @precondition(lambda self: self.places)
@@ -410,6 +425,7 @@ class Life(RuleBasedStateMachine):
     def _judge_service(self, name: str) -> None:
         """Who is not refused has a number for every port that is asked for, leased wherever his Pods may run."""
         manifest = self.world.manifest(name)
+        self._judge_additions(manifest, self.world.plans[-1])
         if manifest["metadata"]["annotations"]["hostport/auto"] != "true":
             return
         assert all(self.world.shown(name))
@@ -428,6 +444,20 @@ class Life(RuleBasedStateMachine):
         if notes.get("hostport/contiguous") == "true" and len(plan.assigned) == len(plan.workload.entries):
             numbers = set(plan.assigned.values())
             assert max(numbers) - min(numbers) + 1 == len(numbers)
+
+    def _judge_additions(self, manifest: Json, plan: Plan) -> None:
+        """Containers are told what is asked for and nothing else; what is passed through has entries, nothing else."""
+        notes = manifest["metadata"]["annotations"]
+        asks = notes["hostport/auto"] == "true"
+        words = [word.strip() for word in notes.get("hostport/passthrough", "").split(",") if word]
+        passed = [word.partition("/")[0] for word in words] if asks else []
+        told = {ref.partition("/")[2]: port for ref, port in plan.assigned.items()}
+        if notes.get("hostport/env") != "true":
+            told = {name: told[name] for name in passed}
+        env = {variable["name"]: variable["value"] for variable in _container(manifest).get("env", ())}
+        assert env == {f"HOSTPORT_{name.upper()}": str(port) for name, port in told.items()}
+        added = [(port["containerPort"], port["hostPort"]) for port in _ports(manifest) if not port.get("name")]
+        assert sorted(added) == sorted((told[name], told[name]) for name in passed)
 
     def _judge_cover(self, place: Place, leased: list[tuple[str, str]]) -> None:
         runs_on = self.cluster.runs_on(place)
@@ -482,8 +512,13 @@ class Life(RuleBasedStateMachine):
         return any(not runs_on & self.cluster.nodes_of(self.cluster.pools[pool]) for pool in held)
 
 
+def _container(manifest: Json) -> Json:
+    found: Json = manifest["spec"]["template"]["spec"]["containers"][0]
+    return found
+
+
 def _ports(manifest: Json) -> list[Json]:
-    found: list[Json] = manifest["spec"]["template"]["spec"]["containers"][0]["ports"]
+    found: list[Json] = _container(manifest)["ports"]
     return found
 
 

@@ -7,7 +7,8 @@ ENV UV_COMPILE_BYTECODE=1 \
     UV_LINK_MODE=copy \
     UV_NO_CACHE=1 \
     UV_PROJECT_ENVIRONMENT=/opt/hostport \
-    UV_PYTHON_DOWNLOADS=never
+    UV_PYTHON_DOWNLOADS=never \
+    UV_SYSTEM_CERTS=1
 RUN pip install --no-cache-dir --root-user-action=ignore uv==0.13.9
 WORKDIR /src
 # The dependencies first: they change less often than the code, and their layer is kept.

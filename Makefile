@@ -25,11 +25,17 @@ demo: setup ## Play the story of the three nginx Deployments on a real API serve
 .PHONY: test
 test: setup ## All tests; builds the control plane once if there is none (about 10 minutes)
 	-@$(RUN) python -m controlplane binaries
+	-@$(RUN) python -m realnode provide
 	@$(RUN) pytest
 
 .PHONY: test-core
 test-core: setup ## The tests that need no cluster: seconds
 	@$(RUN) pytest tests/core
+
+.PHONY: test-node
+test-node: setup ## The tests on a real node (kubelet, containerd, portmap): root and Linux, about 6 minutes
+	-@$(RUN) python -m realnode provide
+	@$(RUN) pytest tests/node
 
 .PHONY: lint
 lint: setup ## ruff, mypy --strict, import-linter

@@ -14,7 +14,7 @@ from typing import Self
 from controlplane import components, kubeconfig, nodes, pki
 from controlplane.api import Api
 from controlplane.binaries import APISERVER, CONTROLLER_MANAGER, ETCD, KUBECTL, KWOK, SCHEDULER
-from controlplane.components import HOST, Ports, Setting
+from controlplane.components import Ports, Setting, Site
 from controlplane.errors import ComponentError, ControlPlaneError, KubectlError
 from controlplane.ports import free_ports
 from controlplane.process import START_TIMEOUT, Process
@@ -36,8 +36,10 @@ class ControlPlane:
         service_node_port_range: str | None = None,
         apiserver_flags: Sequence[str] = (),
         log_dir: Path | None = None,
+        site: Site | None = None,
     ) -> None:
         self._binaries = binaries
+        self._site = site or Site()
         self._service_node_port_range = service_node_port_range
         self._apiserver_flags = tuple(apiserver_flags)
         self._log_dir = log_dir
@@ -160,6 +162,10 @@ class ControlPlane:
         """The admin's, the CA and the token inside."""
         return self._setting.identities.kubeconfigs[kubeconfig.ADMIN]
 
+    def kubeconfig_of(self, user: str) -> Path:
+        """The kubeconfig of one of the users in `controlplane.kubeconfig`."""
+        return self._setting.identities.kubeconfigs[user]
+
     @property
     def api(self) -> Api:
         """Plain requests as admin."""
@@ -175,12 +181,15 @@ class ControlPlane:
         work, data = WorkDir.on_disk(), WorkDir.in_memory()
         stack.callback(work.remove)
         stack.callback(data.remove)
-        ports, keys = Ports(*free_ports(len(fields(Ports)))), pki.make(work.path)
+        site = self._site
+        ports = site.ports or Ports(*free_ports(len(fields(Ports))))
+        keys = pki.make(work.path, site.host)
         return Setting(
             binaries=binaries,
+            site=site,
             ports=ports,
             pki=keys,
-            identities=kubeconfig.issue(work.path, f"https://{HOST}:{ports.apiserver}", keys.ca),
+            identities=kubeconfig.issue(work.path, f"https://{site.host}:{ports.apiserver}", keys.ca),
             work=work.path,
             data=data.path / "etcd",
             service_node_port_range=self._service_node_port_range,
@@ -191,15 +200,17 @@ class ControlPlane:
         for name in (ETCD, APISERVER):
             self.process(name).start()
             self.process(name).wait_healthy()
-        for name in _CLIENTS:
-            self.process(name).start()
-        for name in _CLIENTS:
-            self.process(name).wait_healthy()
+        clients = [process for name, process in self._processes.items() if name in _CLIENTS]
+        for process in clients:
+            process.start()
+        for process in clients:
+            process.wait_healthy()
         self._wait_for_default_service_account()
 
     def _wake_kwok(self) -> None:
         # kwok forgets a Pod when its patch is cut off or answered with 500; it looks at all of them when it starts.
-        self.process(KWOK).restart()
+        if KWOK in self._processes:
+            self.process(KWOK).restart()
 
     def _wait_for_default_service_account(self) -> None:
         # Until the controller manager has made it, Pods in this namespace are refused.
@@ -214,8 +225,9 @@ class ControlPlane:
 
     def _end(self) -> None:
         for group in (_CLIENTS, (APISERVER,), (ETCD,)):
-            for name in group:
-                self.process(name).terminate()
-            for name in group:
-                self.process(name).stop()
+            running = [process for name, process in self._processes.items() if name in group]
+            for process in running:
+                process.terminate()
+            for process in running:
+                process.stop()
         self._processes = {}

@@ -35,10 +35,25 @@ class Ports:
 
 
 @dataclass(frozen=True)
+class Site:
+    """Where the components run: by default on this machine's loopback, with nodes that kwok plays.
+
+    `within` stands before every command line, `host` is an address that is theirs there, and `ports` are chosen where
+    there are none.
+    """
+
+    host: str = HOST
+    within: Sequence[str] = ()
+    ports: Ports | None = None
+    kwok: bool = True
+
+
+@dataclass(frozen=True)
 class Setting:
     """What the command lines are made from."""
 
     binaries: Mapping[str, Path]
+    site: Site
     ports: Ports
     pki: Pki
     identities: Identities
@@ -50,13 +65,13 @@ class Setting:
     @property
     def url(self) -> str:
         """Where the API server is."""
-        return f"https://{HOST}:{self.ports.apiserver}"
+        return f"https://{self.site.host}:{self.ports.apiserver}"
 
     @property
     def serving(self) -> list[str]:
         """How each of the Kubernetes components serves."""
         return [
-            f"--bind-address={HOST}",
+            f"--bind-address={self.site.host}",
             f"--tls-cert-file={self.pki.serving_cert}",
             f"--tls-private-key-file={self.pki.serving_key}",
             "--profiling=false",
@@ -65,7 +80,7 @@ class Setting:
 
 def etcd(setting: Setting) -> list[str]:
     """Throw-away data: nothing is synced to disk."""
-    client, peer = (f"http://{HOST}:{port}" for port in (setting.ports.etcd, setting.ports.etcd_peer))
+    client, peer = (f"http://{setting.site.host}:{port}" for port in (setting.ports.etcd, setting.ports.etcd_peer))
     return [
         str(setting.binaries[ETCD]),
         f"--data-dir={setting.data}",
@@ -81,19 +96,22 @@ def etcd(setting: Setting) -> list[str]:
 
 
 def apiserver(setting: Setting) -> list[str]:
-    """RBAC is on; its own address is never published: a loopback address would be refused as an endpoint."""
-    key = setting.pki.service_account_key
+    """RBAC is on. A loopback address is never published: it would be refused as an endpoint."""
+    key, host = setting.pki.service_account_key, setting.site.host
     node_ports = setting.service_node_port_range
     return [
         str(setting.binaries[APISERVER]),
-        f"--etcd-servers=http://{HOST}:{setting.ports.etcd}",
+        f"--etcd-servers=http://{host}:{setting.ports.etcd}",
         *setting.serving,
         f"--secure-port={setting.ports.apiserver}",
-        f"--advertise-address={HOST}",
-        "--endpoint-reconciler-type=none",
-        "--authorization-mode=RBAC",
+        f"--advertise-address={host}",
+        *(["--endpoint-reconciler-type=none"] if host == HOST else []),
+        "--authorization-mode=Node,RBAC",
         f"--token-auth-file={setting.identities.token_file}",
         f"--client-ca-file={setting.pki.ca}",
+        f"--kubelet-client-certificate={setting.pki.kubelet_client_cert}",
+        f"--kubelet-client-key={setting.pki.kubelet_client_key}",
+        "--kubelet-preferred-address-types=InternalIP",
         f"--service-account-key-file={key}",
         f"--service-account-signing-key-file={key}",
         f"--service-account-issuer={ISSUER}",
@@ -184,14 +202,15 @@ def processes(setting: Setting, log_dir: Path) -> dict[str, Process]:
     """All of them, in the order in which they are started; none is started yet."""
     tls = ssl.create_default_context(cafile=str(setting.pki.ca))
     admin = {"Authorization": f"Bearer {setting.identities.tokens[kubeconfig.ADMIN]}"}
-    ports = setting.ports
+    ports, host, within = setting.ports, setting.site.host, setting.site.within
     return {
-        name: Process(name, command(setting), log_dir / f"{name}.log", partial(probe, url, tls, headers))
+        name: Process(name, [*within, *command(setting)], log_dir / f"{name}.log", partial(probe, url, tls, headers))
         for name, command, url, headers in (
-            (ETCD, etcd, f"http://{HOST}:{ports.etcd}/readyz", {}),
+            (ETCD, etcd, f"http://{host}:{ports.etcd}/readyz", {}),
             (APISERVER, apiserver, f"{setting.url}/readyz", admin),
-            (CONTROLLER_MANAGER, controller_manager, f"https://{HOST}:{ports.controller_manager}/healthz", {}),
-            (SCHEDULER, scheduler, f"https://{HOST}:{ports.scheduler}/readyz", {}),
-            (KWOK, kwok, f"http://{HOST}:{ports.kwok}/healthz", {}),
+            (CONTROLLER_MANAGER, controller_manager, f"https://{host}:{ports.controller_manager}/healthz", {}),
+            (SCHEDULER, scheduler, f"https://{host}:{ports.scheduler}/readyz", {}),
+            (KWOK, kwok, f"http://{host}:{ports.kwok}/healthz", {}),
         )
+        if name != KWOK or setting.site.kwok
     }

@@ -14,9 +14,19 @@ ADMIN = "admin"
 CONTROLLER_MANAGER = "system:kube-controller-manager"
 SCHEDULER = "system:kube-scheduler"
 KWOK = "kwok"
+REAL_NODE = "node-1"
+KUBELET = f"system:node:{REAL_NODE}"
+KUBE_PROXY = "system:kube-proxy"
 
-# RBAC's bootstrap bindings know the controller manager and the scheduler by their user names.
-_GROUPS = {ADMIN: "system:masters", KWOK: "system:masters", CONTROLLER_MANAGER: "", SCHEDULER: ""}
+# RBAC's bootstrap bindings know these by their user names; the Node authorizer knows a kubelet by its name and group.
+_GROUPS = {
+    ADMIN: "system:masters",
+    KWOK: "system:masters",
+    CONTROLLER_MANAGER: "",
+    SCHEDULER: "",
+    KUBELET: "system:nodes",
+    KUBE_PROXY: "",
+}
 
 
 @dataclass(frozen=True)
@@ -35,7 +45,7 @@ def issue(directory: Path, url: str, ca_file: Path) -> Identities:
     token_file = directory / "tokens.csv"
     token_file.touch(mode=0o600)
     token_file.write_text("\n".join(rows) + "\n")
-    files = {user: directory / f"{user.removeprefix('system:')}.kubeconfig" for user in tokens}
+    files = {user: directory / f"{user.removeprefix('system:').replace(':', '.')}.kubeconfig" for user in tokens}
     return Identities(
         tokens, token_file, {user: write(path, url, ca_file, user, tokens[user]) for user, path in files.items()}
     )

@@ -1,4 +1,4 @@
-"""Keys and certificates of one control plane: a CA, a serving certificate, the key that signs tokens."""
+"""Keys and certificates of one control plane: CA, server, the kubelets' client, and the key that signs tokens."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ _NAMES = [
     "kubernetes.default.svc.cluster.local",
 ]
 _ADDRESSES = ["127.0.0.1", "::1", "10.96.0.1"]
+_ADMINS = "system:masters"
+_FILES = ("ca.crt", "serving.crt", "serving.key", "kubelet-client.crt", "kubelet-client.key", "service-account.key")
 _LIFETIME = dt.timedelta(days=365)
 
 
@@ -30,17 +32,21 @@ class Pki:
     ca: Path
     serving_cert: Path
     serving_key: Path
+    kubelet_client_cert: Path
+    kubelet_client_key: Path
     service_account_key: Path
 
 
-def make(directory: Path) -> Pki:
-    """Write a fresh set into the directory; the CA's own key is never written."""
-    ca_key, serving_key, token_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(3))
+def make(directory: Path, host: str) -> Pki:
+    """Write a fresh set into the directory; the CA's own key is never written. The components serve at `host`."""
+    ca_key, serving_key, client_key, token_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(4))
     ca = _ca(ca_key)
-    pki = Pki(*(directory / name for name in ("ca.crt", "serving.crt", "serving.key", "service-account.key")))
-    pki.ca.write_bytes(ca.public_bytes(serialization.Encoding.PEM))
-    pki.serving_cert.write_bytes(_serving(serving_key, ca, ca_key).public_bytes(serialization.Encoding.PEM))
+    pki = Pki(*(directory / name for name in _FILES))
+    _write_certificate(pki.ca, ca)
+    _write_certificate(pki.serving_cert, _serving(serving_key, {*_ADDRESSES, host}, ca, ca_key))
+    _write_certificate(pki.kubelet_client_cert, _client(client_key, ca, ca_key))
     _write_key(pki.serving_key, serving_key)
+    _write_key(pki.kubelet_client_key, client_key)
     _write_key(pki.service_account_key, token_key)
     return pki
 
@@ -68,13 +74,24 @@ def _ca(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
 
 
 def _serving(
-    key: ec.EllipticCurvePrivateKey, ca: x509.Certificate, ca_key: ec.EllipticCurvePrivateKey
+    key: ec.EllipticCurvePrivateKey, hosts: set[str], ca: x509.Certificate, ca_key: ec.EllipticCurvePrivateKey
 ) -> x509.Certificate:
-    addresses = [x509.IPAddress(ipaddress.ip_address(a)) for a in _ADDRESSES]
+    addresses = [x509.IPAddress(ipaddress.ip_address(a)) for a in sorted(hosts)]
     return (
         _builder(_name("kube-apiserver"), ca.subject, key)
         .add_extension(x509.SubjectAlternativeName([*map(x509.DNSName, _NAMES), *addresses]), critical=False)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
+        .sign(ca_key, hashes.SHA256())
+    )
+
+
+def _client(
+    key: ec.EllipticCurvePrivateKey, ca: x509.Certificate, ca_key: ec.EllipticCurvePrivateKey
+) -> x509.Certificate:
+    return (
+        _builder(_name("kube-apiserver-kubelet-client", _ADMINS), ca.subject, key)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
         .sign(ca_key, hashes.SHA256())
     )
@@ -93,8 +110,13 @@ def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivate
     )
 
 
-def _name(common: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
+def _name(common: str, group: str = "") -> x509.Name:
+    groups = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group)] if group else []
+    return x509.Name([*groups, x509.NameAttribute(NameOID.COMMON_NAME, common)])
+
+
+def _write_certificate(path: Path, certificate: x509.Certificate) -> None:
+    path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
 
 def _write_key(path: Path, key: ec.EllipticCurvePrivateKey) -> None:

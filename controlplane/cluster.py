@@ -148,6 +148,16 @@ class ControlPlane:
         return self._setting.url
 
     @property
+    def etcd_url(self) -> str:
+        """Where etcd is: its own API, as JSON over HTTP."""
+        return f"http://{HOST}:{self._setting.ports.etcd}"
+
+    @property
+    def etcd_data(self) -> Path:
+        """Where etcd keeps its data."""
+        return self._setting.data
+
+    @property
     def ca_file(self) -> Path:
         """What verifies its certificate."""
         return self._setting.pki.ca

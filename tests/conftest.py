@@ -51,6 +51,17 @@ def operator(installed: ControlPlane, tmp_path_factory: pytest.TempPathFactory) 
     assert process.stop() == 0
 
 
+@pytest.fixture(scope="session")
+def poor_plane(
+    control_plane: ControlPlane,  # it says so where there is none
+) -> Iterator[ControlPlane]:
+    """A control plane of their own for the tests that take things away from it; no operator is there but theirs."""
+    with ControlPlane() as plane:
+        plane.add_nodes(["node-1", "node-2", "node-3"])
+        install(plane)
+        yield plane
+
+
 def _remains(plane: ControlPlane, process: OperatorProcess) -> str:
     return plane.kubectl("get", "hostportpools,hostportblocks", "-o", "yaml") + process.log[-4000:]
 

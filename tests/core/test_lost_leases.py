@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from hostport.api.lease import Lease
+from hostport.ledger.book import Change
+from tests.core import truths
+from tests.core.build import deployment
 from tests.core.world import World
 
 
@@ -29,6 +33,37 @@ def test_somebody_new_does_not_get_a_number_whose_lease_is_lost(world: World) ->
     world.empty_ledger()
     assert world.deploy("new", prefer="http=20000") == {"app/http": 20001}
     assert world.reconcile("web") == {"app/http": 20000}
+
+
+def _in_another_name(world: World, **more: str) -> None:
+    """Somebody writes another owner into the lease of 20000."""
+    lease = Lease("Deployment/default/nobody", "uid-0", "app/http", **more)
+    world.state.put(Change("main", truths.key("20000/TCP"), lease))
+    world.ledger["main", truths.key("20000/TCP")] = lease
+
+
+@pytest.mark.parametrize("since", ["", "2026-01-01T00:00:09Z"])
+def test_a_running_workload_takes_back_a_lease_that_was_put_into_another_name(world: World, since: str) -> None:
+    manifest = deployment("web")
+    manifest["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z"
+    world.apply(manifest)
+    world.run("web", on="n1")
+    _in_another_name(world, since=since)
+    assert world.reconcile("web") == {"app/http": 20000}
+    assert world.leases("web") == {"20000/TCP": "active"} == world.leases()
+
+
+def test_a_copy_that_runs_already_does_not_take_the_lease_of_its_original(world: World) -> None:
+    """Nobody uses the original's number just now, but the copy is younger than its lease."""
+    world.deploy("original")
+    world.state.forget_use("Deployment/default/original")
+    copy = deployment("copy", "http:80=20000", auto="false", assigned='{"app/http": 20000}')
+    copy["metadata"]["creationTimestamp"] = "2026-01-01T00:00:05Z"
+    world.replace(copy)
+    world.run("copy", on="n1")
+    copy["metadata"]["annotations"]["hostport/auto"] = "true"
+    assert world.replace(copy) == {"app/http": 20001}
+    assert world.leases("original") == {"20000/TCP": "active"}
 
 
 def test_it_is_told_which_numbers_had_no_lease(world: World) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -16,14 +17,21 @@ from controlplane.cluster import ControlPlane
 from controlplane.ports import free_ports
 from tests.support.wait import until
 
+PROGRAM = (sys.executable, "-c", "from hostport.cli.main import main; main()")
+
 
 class OperatorProcess:
-    """`hostport run`. `log` is what it has written; `server`: where it is to think the API server is."""
+    """`hostport run`. `log` is what it has written; `server`: where it is to think the API server is;
+    `env`: what is to be different in its environment.
+    """
 
-    def __init__(self, plane: ControlPlane, folder: Path, *flags: str, server: str = "") -> None:
+    def __init__(
+        self, plane: ControlPlane, folder: Path, *flags: str, server: str = "", env: Mapping[str, str] | None = None
+    ) -> None:
         self.plane = plane
         self._log_file = folder / "operator.log"
         self._flags = flags
+        self._env = env or {}
         self._process: subprocess.Popen[bytes] | None = None
         self._kubeconfig = plane.kubeconfig_for_service_account("hostport-system", "hostport-operator")
         if server:
@@ -32,20 +40,32 @@ class OperatorProcess:
             self._kubeconfig = through
         self.metrics_port, self.health_port = free_ports(2)
 
-    def start(self) -> None:
+    def start(self, seconds: float = 30) -> None:
         """Start it and wait until it is ready: everything adopted."""
+        self.launch()
+        until(self.is_ready, "the operator is ready", lambda: self.log[-2000:], seconds)
+
+    def launch(self, program: Sequence[str] = PROGRAM, env: Mapping[str, str] | None = None) -> None:
+        """Start it, or another program in its place, and don't wait for anything."""
         ports = ["--metrics-port", str(self.metrics_port), "--health-port", str(self.health_port)]
-        command = [sys.executable, "-c", "from hostport.cli.main import main; main()", "run", *ports, *self._flags]
-        env = {**os.environ, "KUBECONFIG": str(self._kubeconfig)}
+        command = [*program, "run", *ports, *self._flags]
         with self._log_file.open("ab") as log:
-            self._process = subprocess.Popen(command, env=env, stdout=log, stderr=log)
-        until(self.is_ready, "the operator is ready", lambda: self.log[-2000:])
+            self._process = subprocess.Popen(
+                command,
+                env={**os.environ, **self._env, **(env or {}), "KUBECONFIG": str(self._kubeconfig)},
+                stdout=log,
+                stderr=log,
+            )
 
     def is_ready(self) -> bool:
         """What /readyz says; raises if the process has ended."""
-        assert self._process is not None
-        assert self._process.poll() is None, f"the operator has ended:\n{self.log[-4000:]}"
+        assert not self.has_ended(), f"the operator has ended:\n{self.log[-4000:]}"
         return self.probe("/readyz")[0] == 200
+
+    def has_ended(self) -> bool:
+        """Whether the process is no more."""
+        assert self._process is not None
+        return self._process.poll() is not None
 
     def probe(self, path: str) -> tuple[int, str]:
         """A health endpoint's status and text; status 0 where nobody answers."""

@@ -16,7 +16,7 @@ from aiohttp import web
 from controlplane.cluster import ControlPlane
 
 HOST = "127.0.0.1"
-_HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "host", "content-encoding", "accept-encoding"}
+_HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "host"}
 
 Wanted = Callable[[web.Request], bool]
 Forward = Callable[[], Awaitable[web.StreamResponse]]
@@ -68,12 +68,14 @@ class Proxy:
         self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
         context = ssl.create_default_context(cafile=str(self._plane.ca_file))
         connector = aiohttp.TCPConnector(ssl=context, limit=0)
-        async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as self._session:
+        async with aiohttp.ClientSession(
+            connector=connector, auto_decompress=False, skip_auto_headers=["Accept-Encoding", "Content-Type"]
+        ) as self._session:
             app = web.Application(client_max_size=2**24)
             app.router.add_route("*", "/{path:.*}", self._handle)
-            runner = web.AppRunner(app, access_log=None)
+            runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
             await runner.setup()
-            await web.TCPSite(runner, HOST, 0, shutdown_timeout=1).start()
+            await web.TCPSite(runner, HOST, 0).start()
             self._ready.set_result(int(runner.addresses[0][1]))
             await self._end.wait()
             await self._cut("")
@@ -88,7 +90,7 @@ class Proxy:
 
     async def _forward(self, request: web.Request) -> web.StreamResponse:
         headers = {k: v for k, v in request.headers.items() if k.lower() not in _HOP_BY_HOP}
-        body = await request.read()
+        body = await request.read() or None
         url = self._plane.url + request.raw_path
         timeout = aiohttp.ClientTimeout(total=None)
         try:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from hostport.allocation.occupancy import Taker, nodes_overlap
 from hostport.allocation.rollout import Remark
 from hostport.allocation.state import State
+from hostport.allocation.usurped import usurped
 from hostport.api import names
 from hostport.api.lease import Lease, LeaseKey
 from hostport.api.podspec import Claim, PortEntry
@@ -35,15 +36,16 @@ class Found:
     """The workload's leases against its template.
 
     `wanted`: the entries that are to have a lease, in the order in which they are asked for. `held`: those of them that
-    have numbers already, the one to keep first. `copies`: those whose number looks like ours and has no lease. `ours`:
-    whatever shows a number that we have written, requested or not, with its hostIP. `by_hand`: all else that the
-    template claims.
+    have numbers already, the one to keep first. `copies`: those whose number looks like ours and has no lease;
+    `usurped`: those of them whose lease stands there in another name. `ours`: whatever shows a number that we have
+    written, requested or not, with its hostIP. `by_hand`: all else that the template claims.
     """
 
     wanted: list[PortEntry] = field(default_factory=list)
     numbers: Mapping[tuple[Protocol, int], list[Number]] = field(default_factory=dict)
     held: dict[PortEntry, list[Number]] = field(default_factory=dict)
     copies: dict[PortEntry, int] = field(default_factory=dict)
+    usurped: dict[PortEntry, Place] = field(default_factory=dict)
     ours: Mapping[PortEntry, str] = field(default_factory=dict)
     by_hand: frozenset[Claim] = frozenset()
     conflicts: list[str] = field(default_factory=list)
@@ -129,10 +131,13 @@ def _by_precedence(own: Mapping[Place, Lease]) -> list[tuple[Place, Lease]]:
 
 def _is_settled(state: State, workload: Workload, entry: PortEntry, found: Found) -> bool:
     """Whether a number that is not ours by lease is the user's own, and stays."""
-    others = [taker.by for taker in leased_to_others(state, workload, entry.claim)]
-    if others:
+    others = list(leased_to_others(state, workload, entry.claim))
+    place = usurped(state, workload, entry, others) if others else None
+    if place is not None:
+        found.usurped[entry] = place
+    elif others:
         found.conflicts.append(
-            f"hostPort {entry.host_port}/{entry.protocol} of {entry.ref} is leased to {others[0]}:"
+            f"hostPort {entry.host_port}/{entry.protocol} of {entry.ref} is leased to {others[0].by}:"
             " it gets another number"
         )
         return False

@@ -15,6 +15,7 @@ from hostport.allocation.found import NOTHING, Found, Number, leased_to_others
 from hostport.allocation.occupancy import View, nodes_overlap
 from hostport.allocation.policy import next_free, random_start, stable_start
 from hostport.allocation.state import PoolView, State
+from hostport.allocation.usurped import runs_on
 from hostport.api.errors import Refusal
 from hostport.api.lease import Lease, LeaseKey
 from hostport.api.podspec import Claim, PortEntry
@@ -117,20 +118,19 @@ class Picker:
         for entry, port in self._found.copies.items():
             if entry in self.numbers or self._request.exact.get(entry.ref, port) != port:
                 continue
-            if self._take_first([entry], port, pools) or (self.runs_on(entry) and self._stay(entry, port, pools)):
+            if self._take_first([entry], port, pools) or self._stay(entry, port, pools):
                 self.adopted.append(entry)
 
-    def runs_on(self, entry: PortEntry) -> bool:
-        """Whether a Pod of the workload that has a node has the number that the entry shows."""
-        takers = self._state.occupancy.takers(entry.protocol, entry.host_port)
-        mine = (t for t in takers if t.owner == self._workload.key and not t.lease)
-        return any(t.by.startswith("Pod ") and isinstance(t.nodes, frozenset) for t in mine)
-
     def _stay(self, entry: PortEntry, port: int, pools: Sequence[Pool]) -> bool:
-        pool = next((pool for pool in pools if port in pool.all_ports), pools[0])
-        keys = self._keys(pool, self._seen(pool), entry, port)
-        if any(self._state.book.get(pool.name, key) is not None for key in keys):
+        if not runs_on(self._state, self._workload, entry):
             return False
+        pool = _home_of(port, pools)
+        keys = self._keys(pool, self._seen(pool), entry, port)
+        taken = {(pool.name, key) for key in keys if self._state.book.get(pool.name, key) is not None}
+        if taken != {self._found.usurped[entry]} if entry in self._found.usurped else taken:
+            return False
+        for place in taken:
+            self._draft.put(*place, None)
         self._lease(entry, pool, keys)
         return True
 
@@ -310,6 +310,11 @@ class Picker:
 
     def _seen(self, pool: Pool) -> PoolView:
         return self._state.view(pool, self._workload.placement)
+
+
+def _home_of(port: int, pools: Sequence[Pool]) -> Pool:
+    """The pool that a number is from; one that is in no range any more is kept by the first."""
+    return next((pool for pool in pools if port in pool.all_ports), pools[0])
 
 
 def _one_per_protocol(group: Group) -> Iterator[Group]:

@@ -10,6 +10,7 @@ from hostport.allocation.found import Found, Number
 from hostport.allocation.pick import Group, Picker
 from hostport.allocation.policy import lowest_run
 from hostport.allocation.state import State
+from hostport.allocation.usurped import runs_on
 from hostport.api.podspec import PortEntry
 from hostport.api.pool import Pool
 from hostport.api.ports import LAST_PORT, Protocol
@@ -52,7 +53,7 @@ class RunPicker:
         copies = self._found.copies
         if not copies or not all(entry in self._found.held or entry in copies for entry in self._entries):
             return False
-        if not all(map(self._picker.runs_on, copies)):
+        if not all(runs_on(self._state, self._workload, entry) for entry in copies):
             return False
         if self._picker.keep():
             self._picker.adopt(candidates(self._state, self._workload, self._request))

@@ -32,7 +32,10 @@ class NodeRule:
 
 @dataclass(frozen=True)
 class Pool:
-    """The spec of a pool, read once. `ports` and every rule's `ports` have the exclusions taken off already."""
+    """The spec of a pool, read once. `ports` and every rule's `ports` have the exclusions taken off already.
+
+    `status` is what was last seen beside the leases.
+    """
 
     name: str
     uid: str = ""
@@ -52,7 +55,7 @@ class Pool:
     terminating: bool = False
     held: bool = False
     version: int = 0
-    conditions: tuple[dict[str, Any], ...] = ()
+    status: dict[str, Any] = field(default_factory=dict, compare=False)
 
     @classmethod
     def parse(cls, raw: dict[str, Any]) -> Pool:
@@ -78,7 +81,7 @@ class Pool:
             terminating="deletionTimestamp" in meta,
             held=FINALIZER in (meta.get("finalizers") or ()),
             version=int(meta.get("resourceVersion") or 0),
-            conditions=tuple((raw.get("status") or {}).get("conditions") or ()),
+            status={name: value for name, value in (raw.get("status") or {}).items() if name != "leases"},
         )
 
     def rule_for(self, node: Node) -> int:

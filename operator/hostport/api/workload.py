@@ -58,6 +58,7 @@ class Workload:
     namespace: str
     name: str
     uid: str = ""
+    created: str = ""
     version: int = 0
     generation: int = 0
     annotations: dict[str, str] = field(default_factory=dict, hash=False)
@@ -86,6 +87,7 @@ class Workload:
             namespace=meta["namespace"],
             name=meta["name"],
             uid=meta["uid"],
+            created=meta.get("creationTimestamp", ""),
             version=int(meta["resourceVersion"]),
             generation=meta.get("generation", 0),
             annotations=wanted,

@@ -19,7 +19,7 @@ from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
 
 from hostport.cluster.complaints import Complaints
-from hostport.cluster.errors import ApiError, Busy, Gone, Passing, Unreachable, error_for
+from hostport.cluster.errors import ApiError, Busy, Forbidden, Gone, Passing, Unreachable, error_for
 
 Json = dict[str, Any]
 
@@ -102,7 +102,7 @@ class Api:
                 if event["type"] == "ERROR":
                     raise _watch_error(event["object"], path)
                 yield event["type"], event["object"]
-        except Passing as error:
+        except (Passing, Forbidden) as error:
             self._complain(error)
             raise
 
@@ -125,7 +125,7 @@ class Api:
         for tries_left in reversed(range(_TRIES)):
             try:
                 answer = await self._once(method, path, body, headers or {})
-            except Passing as error:
+            except (Passing, Forbidden) as error:
                 self._complain(error)
                 if not tries_left or not isinstance(error, Busy) or error.retry_after is None:
                     raise
@@ -135,7 +135,9 @@ class Api:
                 return answer
         raise AssertionError
 
-    def _complain(self, error: Passing) -> None:
+    def _complain(self, error: Passing | Forbidden) -> None:
+        if isinstance(error, Forbidden) and error.is_farewell:
+            return
         cause = f"HTTP {error.status}" if error.status else "no answer"
         self.complaints.failed(f"{cause} from the API server", f"{cause} from the API server ({error})")
 

@@ -55,7 +55,12 @@ class Invalid(ApiError):
 
 
 class Forbidden(ApiError):
-    """RBAC or an admission plugin said no."""
+    """RBAC or an admission plugin said no. For a moment after its start an API server forbids everything."""
+
+    @property
+    def is_farewell(self) -> bool:
+        """Whether it is about something new in a namespace that is being deleted (pkg/admission/plugin/namespace)."""
+        return "because it is being terminated" in self.message
 
 
 class Busy(Passing):
@@ -92,5 +97,5 @@ def error_for(status: int, message: str, request: str) -> ApiError:
 
 
 def level_of(error: ApiError) -> int:
-    """At which level whoever tries again mentions it."""
-    return logging.DEBUG if isinstance(error, Passing) else logging.WARNING
+    """At which level whoever tries again mentions it: what the client has told is told."""
+    return logging.DEBUG if isinstance(error, (Passing, Forbidden)) else logging.WARNING

@@ -79,6 +79,17 @@ async def read_into(api: Api, path: str, sink: Sink, since: int = 0) -> int:
     return version
 
 
+async def read_patiently(api: Api, path: str, sink: Sink, since: int = 0) -> int:
+    """As `read_into`, over and over until the server answers."""
+    for pause in pauses():
+        try:
+            return await read_into(api, path, sink, since)
+        except ApiError as error:
+            logger.log(level_of(error), "%s; trying again in %.1f s", error, pause)
+            await asyncio.sleep(pause)
+    raise AssertionError
+
+
 def _must_not_precede(path: str, version: int, known: int) -> None:
     if version < known:
         raise WentBack(path, version, known)
@@ -111,14 +122,7 @@ class Mirror:
                 logger.info("%s: the server has forgotten where we were, listing again", self.path)
 
     async def _list(self) -> None:
-        for pause in pauses():
-            try:
-                self._version = await read_into(self._api, self.path, self._sink, self._version)
-            except ApiError as error:
-                logger.log(level_of(error), "%s; trying again in %.1f s", error, pause)
-                await asyncio.sleep(pause)
-            else:
-                break
+        self._version = await read_patiently(self._api, self.path, self._sink, self._version)
         if self.listed.is_set():
             self._cut()
         self.listed.set()

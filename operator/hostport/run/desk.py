@@ -193,7 +193,9 @@ class Desk:
             self._remarks.tell(workload, plan.remarks)
 
     def _tell_adopted(self, plan: Plan) -> None:
-        text = "; ".join(f"{ref} keeps hostPort {port}, which had no lease" for ref, port in plan.adopted.items())
+        text = "; ".join(
+            f"{ref} keeps hostPort {port}, whose lease was not there" for ref, port in plan.adopted.items()
+        )
         self._office.tell(plan.workload, "PortsAssigned", text)
         fields = {"workload": plan.workload.key, "reason": "PortsAssigned", "port": text}
         logger.info("%s PortsAssigned: %s", plan.workload.key, text, extra=fields)

@@ -19,7 +19,7 @@ from hostport.cluster import paths
 from hostport.cluster.client import Api, in_cluster
 from hostport.cluster.election import Candidate
 from hostport.cluster.errors import Busy, NotFound, WentBack
-from hostport.cluster.reader import Mirror, OptionalMirror, Sink, pauses, read_into
+from hostport.cluster.reader import Mirror, OptionalMirror, Sink, pauses, read_patiently
 from hostport.run import health, sinks, watching
 from hostport.run.desk import Desk
 from hostport.run.keeper import Keeper
@@ -137,7 +137,7 @@ class Operator:
         """Take in all there is before anything is granted: better late than twice."""
         await asyncio.gather(*(mirror.listed.wait() for mirror in self._mirrors[:2]))
         for path, sink in self._lists:
-            await read_into(self._office.api, path, sink)
+            await read_patiently(self._office.api, path, sink)
         await asyncio.gather(*(mirror.listed.wait() for mirror in self._mirrors))
 
     async def _finish(self) -> None:

@@ -45,6 +45,8 @@ class Pools:
             self.gone(name)
         elif known is not None and known.version > pool.version:
             return name
+        if known is not None and known.status != pool.status:
+            self._office.state.changes += 1  # our own figures, or somebody has changed them
         self._office.state.see_pool(pool)
         if pool.held:
             self._office.ledger.holds(name)

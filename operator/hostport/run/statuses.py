@@ -51,15 +51,16 @@ class Statuses:
             return
         changes, done = state.changes, True
         for pool, summary in [(pool, self._shown[pool.name]) for pool in state.pools.values()]:
-            done &= await self._bring_up(pool, summary)
+            if pool.name in state.pools:  # it may go while another's status is written
+                done &= await self._bring_up(pool, summary)
         self._written_changes = changes if done else -1
 
     async def _bring_up(self, pool: Pool, summary: Summary) -> bool:
         status = figures(pool, summary)
         conditions = judge(self._office.state, pool, summary, self._office.node_ports)
-        before = self._written.get(pool.name, {}).get("conditions") or pool.conditions
+        before = self._written.get(pool.name, {}).get("conditions") or pool.status.get("conditions") or []
         status["conditions"] = [_dated(condition, before) for condition in conditions]
-        if self._written.get(pool.name) == status:
+        if self._written.get(pool.name) == status == {name: pool.status.get(name) for name in status}:
             return True
         if not await self._office.ledger.write_summary(pool.name, str(pool.version), status):
             return False
@@ -146,7 +147,7 @@ def _condition(pool: Pool, kind: str, true: bool, reason: str, message: str) -> 
     }  # fmt: skip
 
 
-def _dated(condition: Condition, before: list[Condition] | tuple[Condition, ...]) -> Condition:
+def _dated(condition: Condition, before: list[Condition]) -> Condition:
     """With the time of its last change of status, as metav1.Condition wants it."""
     same = (c for c in before if (c.get("type"), c.get("status")) == (condition["type"], condition["status"]))
     known = next(same, None)

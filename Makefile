@@ -37,6 +37,12 @@ test-node: setup ## The tests on a real node (kubelet, containerd, portmap): roo
 	-@$(RUN) python -m realnode provide
 	@$(RUN) pytest tests/node
 
+.PHONY: test-faults
+test-faults: setup ## The operator killed a hundred times and more; writes the figures of README's reliability table
+	-@$(RUN) python -m controlplane binaries
+	@$(RUN) pytest -m faults -s tests
+	@$(RUN) python -m tests.faults.report
+
 .PHONY: lint
 lint: setup ## ruff, mypy --strict, import-linter
 	@$(RUN) ruff check

@@ -150,7 +150,7 @@ class ControlPlane:
     @property
     def etcd_url(self) -> str:
         """Where etcd is: its own API, as JSON over HTTP."""
-        return f"http://{HOST}:{self._setting.ports.etcd}"
+        return f"http://{self._setting.site.host}:{self._setting.ports.etcd}"
 
     @property
     def etcd_data(self) -> Path:

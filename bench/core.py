@@ -9,6 +9,7 @@ from random import Random
 
 from hostport.allocation.candidates import candidates
 from hostport.allocation.draft import Draft
+from hostport.allocation.found import look
 from hostport.allocation.pick import Picker
 from hostport.allocation.plan import Planner
 from hostport.allocation.state import State
@@ -63,10 +64,10 @@ def _median_us(timed: Callable[[State, list[Workload]], float], held: State) -> 
 def _allocate(held: State, askers: list[Workload]) -> float:
     """Seconds to find numbers and lease them in the state; taking them back is not timed."""
     jobs = [_job(held, asker) for asker in askers]
-    pools = candidates(held, askers[0], jobs[0][1])
+    pools = candidates(held, askers[0], jobs[0][1], askers[0].placement)
     began = time.perf_counter()
-    for picker, request, _ in jobs:
-        picker.grant(request.entries, pools)
+    for picker, _, _ in jobs:
+        picker.grant(pools)
     took = time.perf_counter() - began
     for _, _, draft in jobs:
         draft.undo()
@@ -77,7 +78,7 @@ def _job(held: State, asker: Workload) -> tuple[Picker, Request, Draft]:
     request, draft = parse_request(asker), Draft(held)
     if request is None:
         raise AssertionError(asker)
-    return Picker(held, Random(1), asker, request, draft), request, draft
+    return Picker(held, Random(1), asker, request, draft, look(held, asker, request)), request, draft
 
 
 def _plan(held: State, askers: list[Workload]) -> float:

@@ -6,7 +6,7 @@ Nothing of the allocator is used here, so that it can be wrong without this bein
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 from tests.core import build
@@ -14,6 +14,18 @@ from tests.core.build import Json
 
 ANY = ""
 LOCAL = "127.0.0.1"
+
+
+Term = tuple[tuple[str, str, tuple[str, ...]], ...]
+
+
+def _term(raw: Json) -> Term:
+    return tuple((rule["key"], rule["operator"], tuple(rule["values"])) for rule in raw["matchExpressions"])
+
+
+def _meets(labels: dict[str, str], key: str, operator: str, values: tuple[str, ...]) -> bool:
+    assert operator in ("In", "NotIn")
+    return (labels[key] in values) == (operator == "In")
 
 
 @dataclass(frozen=True)
@@ -24,6 +36,16 @@ class Place:
     names: tuple[str, ...] = ()
     fixed: bool = False
     tolerates: bool = False
+    terms: tuple[Term, ...] | None = None
+
+    def as_written(self, terms: list[Json] | None) -> Place:
+        """The same with the required node affinity that stands in a template, whoever wrote it."""
+        return replace(self, terms=None if terms is None else tuple(map(_term, terms)))
+
+    def meets(self, name: str, zone: str) -> bool:
+        """Whether the terms let a Pod run on a node."""
+        labels = {"zone": zone, "kubernetes.io/hostname": name}
+        return self.terms is None or any(all(_meets(labels, *rule) for rule in term) for term in self.terms)
 
     def spec(self) -> Json:
         """The same as a pod spec."""
@@ -109,7 +131,18 @@ class Cluster:
             if (not place.names or name in place.names)
             and (not place.zone or node.zone == place.zone)
             and (not node.tainted or place.tolerates or place.fixed)
+            and (place.fixed or place.meets(name, node.zone))
         }
+
+    def choices(self, place: Place) -> Iterator[Place]:
+        """Where Pods may be kept for their numbers: anywhere they may run, or on some nodes that a pool means."""
+        yield place
+        for pool in () if place.fixed else self.pools.values():
+            inside = (("zone", "In", (pool.zone,)),) if pool.zone else ()
+            yield replace(place, terms=(inside,))
+            if pool.inner is not None:
+                yield replace(place, terms=((*inside, ("zone", "In", ("b",))),))
+                yield replace(place, terms=((*inside, ("zone", "NotIn", ("b",))),))
 
     def nodes_of(self, pool: Pool) -> set[str]:
         """The nodes that a pool is for."""

@@ -16,6 +16,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 
 from hostport.allocation.plan import Plan
 from hostport.allocation.summary import summarize
+from hostport.api.affinity import required
 from hostport.api.errors import (
     InvalidAnnotation,
     NoMatchingPool,
@@ -203,9 +204,11 @@ class Life(RuleBasedStateMachine):
         for port in _ports(manifest):
             port.pop("hostPort", None)
             port.pop("hostIP", None)
-        for note in ("assigned", "env-added"):
+        for note in ("assigned", "env-added", "affinity-was"):
             manifest["metadata"]["annotations"].pop(f"hostport/{note}", None)
         _container(manifest).pop("env", None)
+        manifest["spec"]["template"]["spec"].pop("affinity", None)
+        manifest["spec"]["template"]["spec"].update(self.places[name].spec())
         self._again(name, lambda: self.world.replace(manifest))
 
     @precondition(lambda self: self.places)
@@ -376,7 +379,8 @@ class Life(RuleBasedStateMachine):
         if name in self.settled:
             self._judge_service(name)
         manifest = self.world.manifest(name)
-        self.cluster.foreign[name] = _claims(f"Deployment/default/{name}", manifest, place)
+        stands = place.as_written(required(manifest["spec"]["template"]["spec"].get("affinity")))
+        self.cluster.foreign[name] = _claims(f"Deployment/default/{name}", manifest, stands)
 
     def _judge(self, name: str, plan: Plan, before: truths.Leases) -> None:
         owner = f"Deployment/default/{name}"
@@ -390,16 +394,18 @@ class Life(RuleBasedStateMachine):
                 continue
             assert change.lease.owner == owner
             if change.lease.state == "active" and (known is None or known.state == "released"):
-                self._judge_grant(name, change, ledger)
+                self._judge_grant(name, plan, change, ledger)
         self._judge_quota(plan, before)
         own = any(lease.owner == owner for lease in before.values())
         if plan.refusal is not None and not own and not plan.workload.claims:
             self._judge_refusal(name, plan.refusal, ledger)
 
-    def _judge_grant(self, name: str, change: Change, ledger: Ledger) -> None:
-        """What is granted was valid and free."""
-        pool, place, key = self.cluster.pools[change.pool], self.places[name], change.key
+    def _judge_grant(self, name: str, plan: Plan, change: Change, ledger: Ledger) -> None:
+        """What is granted was valid and free wherever the Pods may run from then on."""
+        pool, key = self.cluster.pools[change.pool], change.key
+        place = self.places[name].as_written(required(_affinity(plan)))
         runs_on = self.cluster.runs_on(place)
+        assert runs_on <= self.cluster.runs_on(self.places[name])
         assert key.protocol in pool.protocols
         assert key.ip == pool.ip
         assert self.cluster.fits(pool, place)
@@ -437,7 +443,8 @@ class Life(RuleBasedStateMachine):
                 continue  # written by hand
             keys = [(pool, k) for pool, k in held if (k.protocol, k.port) == (entry.protocol, port)]
             assert keys, f"{entry.ref} has no lease"
-            self._judge_cover(self.places[name], [(pool, key.node) for pool, key in keys])
+            stands = self.places[name].as_written(required(plan.workload.affinity))
+            self._judge_cover(stands, [(pool, key.node) for pool, key in keys])
         notes = manifest["metadata"]["annotations"]
         asked = dict(word.split("=") for word in notes.get("hostport/request", "").split(",") if word)
         assert all(plan.assigned.get(f"app/{ref}", int(port)) == int(port) for ref, port in asked.items())
@@ -473,24 +480,33 @@ class Life(RuleBasedStateMachine):
         notes = self.world.manifest(name)["metadata"]["annotations"]
         named = notes.get("hostport/pool")
         pools = [p for p in self.cluster.pools.values() if (p.name in named.split(",") if named else p.default)]
-        fitting = [pool for pool in pools if self.cluster.fits(pool, self.places[name])]
-        groups = self.shapes[name]
         quota = any(pool.quota is not None for pool in pools)
-        choices = [
-            {protocol: ledger.free(pool, self.places[name], protocol) for protocol in ("TCP", "UDP")}
-            for pool in fitting
-        ]
+        for place in self.cluster.choices(self.places[name]):
+            choices = [
+                {protocol: ledger.free(pool, place, protocol) for protocol in ("TCP", "UDP")}
+                for pool in pools
+                if self.cluster.fits(pool, place)
+            ]
+            self._judge_excuse(refusal, notes, self.shapes[name], choices, quota=quota)
+
+    def _judge_excuse(
+        self,
+        refusal: Refusal,
+        notes: dict[str, str],
+        groups: list[set[str]],
+        choices: list[dict[str, set[int]]],
+        *,
+        quota: bool,
+    ) -> None:
         match refusal:
             case InvalidAnnotation():
                 pass
             case QuotaExceeded():
                 assert quota
-            case RequestRefused():
+            case RequestRefused() if choices:
                 exact = notes["hostport/request"].split(",")
                 numbers = {int(word.partition("=")[2]) for word in exact}
-                assert any(
-                    not all(n in free for free in choice.values()) for n in numbers for choice in choices or [{}]
-                )
+                assert any(not all(n in free for free in choice.values()) for n in numbers for choice in choices)
             case PoolExhausted() | NoMatchingPool() if not quota and "hostport/request" not in notes:
                 if notes.get("hostport/contiguous") == "true":
                     assert not any(has_run(groups, choice) for choice in choices)
@@ -515,6 +531,13 @@ class Life(RuleBasedStateMachine):
 def _container(manifest: Json) -> Json:
     found: Json = manifest["spec"]["template"]["spec"]["containers"][0]
     return found
+
+
+def _affinity(plan: Plan) -> Json | None:
+    """What stands in the template when a plan is carried out."""
+    confinement = plan.confinement
+    written = confinement is not None and confinement.affinity is not None
+    return confinement.affinity if confinement is not None and written else plan.workload.affinity
 
 
 def _ports(manifest: Json) -> list[Json]:

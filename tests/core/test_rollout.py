@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from hostport.allocation.plan import Plan, Planner
-from hostport.allocation.rollout import Adjustment, adjust, remarks, restore
+from hostport.allocation.rollout import Adjustment, Remark, adjust, remarks, restore
 from hostport.allocation.state import State
 from hostport.api.errors import InvalidAnnotation
 from hostport.api.strategy import Amount, Amounts, Strategy, parse_amounts
@@ -123,6 +123,10 @@ def test_a_daemon_set_that_surges_is_made_safe_whatever_the_nodes_are() -> None:
     assert adjusted(web(kind=KINDS["DaemonSet"], strategy={"type": "OnDelete"}), 5) is None
 
 
+def warnings(workload: Workload, nodes: int) -> list[Remark]:
+    return list(remarks(workload, nodes, workload.placement))
+
+
 # Nobody is fought
 
 
@@ -132,7 +136,7 @@ def test_what_was_changed_once_is_not_changed_again() -> None:
 
 
 def test_set_back_it_is_warned_of() -> None:
-    (remark,) = remarks(web(rollout_was='{"maxSurge":"25%"}'), 1)
+    (remark,) = warnings(web(rollout_was='{"maxSurge":"25%"}'), 1)
     assert remark.reason == "RolloutWouldDeadlock"
     assert "1 replica and 1 more during a rollout" in remark.text
     assert "somebody has set it back" in remark.text
@@ -141,7 +145,7 @@ def test_set_back_it_is_warned_of() -> None:
 def test_keep_is_only_warned_of() -> None:
     kept = web(3, rollout="keep")
     assert adjust(kept, 3, keep=True) is None
-    (remark,) = remarks(kept, 3)
+    (remark,) = warnings(kept, 3)
     assert remark.reason == "RolloutWouldDeadlock"
     assert "hostport/rollout: safe" in remark.text
 
@@ -160,7 +164,7 @@ def test_keep_is_only_warned_of() -> None:
     ],
 )
 def test_warnings_are_true(case: str, replicas: int, nodes: int, strategy: Json, want: list[str]) -> None:
-    assert [remark.reason for remark in remarks(web(replicas, strategy), nodes)] == want, case
+    assert [remark.reason for remark in warnings(web(replicas, strategy), nodes)] == want, case
 
 
 @pytest.mark.parametrize(
@@ -173,7 +177,7 @@ def test_warnings_are_true(case: str, replicas: int, nodes: int, strategy: Json,
     ],
 )
 def test_too_few_nodes_gives_the_figures_and_the_selector(pod: Json | None, want: str) -> None:
-    remark = next(remarks(web(3, pod=pod), 1))
+    remark = warnings(web(3, pod=pod), 1)[0]
     assert want in remark.text
     assert "2 Pods will stay Pending" in remark.text
 

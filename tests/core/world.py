@@ -19,7 +19,7 @@ from hostport.allocation.settle import next_steps
 from hostport.allocation.state import State
 from hostport.allocation.summary import Counts, summarize
 from hostport.api.lease import Lease
-from hostport.api.names import ASSIGNED, ENV_ADDED
+from hostport.api.names import AFFINITY_WAS, ASSIGNED, ENV_ADDED
 from hostport.api.workload import Workload
 from hostport.cluster.foreign import pod_use, service_use, template_use
 from hostport.cluster.templates import operations
@@ -301,11 +301,17 @@ def _named(name: str) -> str:
 
 
 def _merge(known: Json, applied: Json, manifest: Json) -> None:
-    """What the operator has written is not in the user's last applied manifest, and so it stays."""
+    """What the operator has written is not in the user's last applied manifest, and so it stays.
+
+    Terms of a node affinity are an atomic list: the user's, where he has any, take the place of all that stands.
+    """
     notes = known["metadata"]["annotations"]
-    for note in (ASSIGNED, ENV_ADDED):
+    for note in (ASSIGNED, ENV_ADDED, AFFINITY_WAS):
         if note in notes:
             manifest["metadata"]["annotations"].setdefault(note, notes[note])
+    standing, asked, pod = (m["spec"]["template"]["spec"] for m in (known, applied, manifest))
+    if "affinity" in standing and "affinity" not in asked:
+        pod.setdefault("affinity", standing["affinity"])
     before, last = _containers(known), _containers(applied)
     for name, container in _containers(manifest).items():
         if name in before:

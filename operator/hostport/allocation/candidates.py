@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hostport.allocation.state import State
+from hostport.api.affinity import MOST_TERMS
 from hostport.api.errors import NoMatchingPool
 from hostport.api.names import POOL
+from hostport.api.placement import Placement
 from hostport.api.podspec import PortEntry
 from hostport.api.pool import Pool
 from hostport.api.request import Request
 from hostport.api.workload import Workload
 
 
-def candidates(state: State, workload: Workload, request: Request) -> list[Pool]:
-    """The pools to try, best first; raises `NoMatchingPool` with every pool's reason where there is none."""
+def candidates(state: State, workload: Workload, request: Request, placement: Placement) -> list[Pool]:
+    """The pools to try where Pods may run as `placement` says, best first.
+
+    Raises `NoMatchingPool`, with every pool's reason, where there is none.
+    """
     if request.pools is not None:
         named = [_named(state, workload, name) for name in request.pools]
     else:
@@ -23,7 +28,7 @@ def candidates(state: State, workload: Workload, request: Request) -> list[Pool]
         raise NoMatchingPool(f"no HostPortPool with default: true; create one, or name one in {POOL}")
     found, excuses = [], []
     for pool in named:
-        why = unfit(state, workload, pool)
+        why = unfit(state, workload, pool, placement)
         if why:
             excuses.append(f"{pool.name} {why}")
         else:
@@ -43,7 +48,7 @@ def _named(state: State, workload: Workload, name: str) -> Pool:
     return pool
 
 
-def unfit(state: State, workload: Workload, pool: Pool) -> str:
+def unfit(state: State, workload: Workload, pool: Pool, placement: Placement) -> str:
     """Why a pool can't serve a workload whatever is free in it; the empty string where it can."""
     if pool.terminating:
         return "is being deleted"
@@ -52,13 +57,14 @@ def unfit(state: State, workload: Workload, pool: Pool) -> str:
         return f"is not for namespace {workload.namespace} (its namespaceSelector)"
     if not state.scopes[pool.name]:
         return "selects no node (its nodeSelector)"
-    seen = state.view(pool, workload.placement)
-    if not seen.view.eligible:
+    if state.ways(pool, placement):
+        return ""
+    if state.eligible(placement).isdisjoint(state.scopes[pool.name]):
         return "has no node on which these Pods may run (their nodeSelector, affinity, nodeName or tolerations)"
-    if seen.outside:
-        some = ", ".join(sorted(seen.outside)[:3])
-        return f"does not cover every node on which these Pods may run (not {some}): give the template a nodeSelector"
-    return ""
+    return (
+        f"does not cover every node on which these Pods may run, and it takes more than {MOST_TERMS} terms of node"
+        " affinity to say which it does: give the template a nodeSelector"
+    )
 
 
 def unserved_protocols(pool: Pool, entries: tuple[PortEntry, ...]) -> Iterator[str]:

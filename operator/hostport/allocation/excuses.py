@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from hostport.allocation.occupancy import Taker, View
 from hostport.allocation.state import State
 from hostport.api.errors import NoMatchingPool, PoolExhausted, QuotaExceeded, Refusal, RequestRefused
+from hostport.api.placement import Placement
 from hostport.api.podspec import PortEntry
 from hostport.api.pool import Pool
 from hostport.api.ports import PortSet, Protocol
@@ -16,9 +17,10 @@ from hostport.api.workload import Workload
 class Excuses:
     """Collects one excuse per pool, and makes the refusal of them. The worst that waiting can mend names it."""
 
-    def __init__(self, state: State, workload: Workload) -> None:
+    def __init__(self, state: State, workload: Workload, placement: Placement) -> None:
         self._state = state
         self._workload = workload
+        self._placement = placement
         self._said: dict[str, tuple[type[Refusal], str]] = {}
 
     def none(self, pool: Pool, entries: Sequence[PortEntry], port: int = 0) -> bool:
@@ -66,25 +68,37 @@ class Excuses:
         return worst("; ".join(text for _, text in self._said.values()))
 
     def _counts(self, pool: Pool, entries: Sequence[PortEntry], wanted: str = "") -> str:
-        view = self._state.view(pool, self._workload.placement).view
         protocols = sorted({entry.protocol for entry in entries})
-        valid, free = view.valid[protocols[0]].count(), view.free_for(protocols).count()
+        valid, free = self._numbers(pool, protocols)
         resting = sum(1 for lease in self._state.book.of_pool(pool.name).values() if lease.released)
         said = f"{free} of {valid} {'+'.join(protocols)} numbers free{wanted}"
         rest = f", {resting} resting for up to {pool.cooldown} s" if resting else ""
         return f"{said}{rest}; enlarge spec.ranges or wait until a number comes back"
 
+    def _numbers(self, pool: Pool, protocols: Sequence[Protocol]) -> tuple[int, int]:
+        """How many numbers are valid on some of the nodes, and how many of them free."""
+        valid, free = PortSet(), PortSet()
+        for seen in self._state.ways(pool, self._placement):
+            valid |= PortSet(seen.view.valid[protocols[0]])
+            free |= PortSet(seen.view.free_for(protocols))
+        return len(valid), len(free)
+
 
 def refuse_exact(
-    state: State, workload: Workload, group: Sequence[PortEntry], port: int, pools: Sequence[Pool]
+    state: State,
+    workload: Workload,
+    placement: Placement,
+    group: Sequence[PortEntry],
+    port: int,
+    pools: Sequence[Pool],
 ) -> Refusal:
     """The refusal of one number: who has it, and which is the nearest that is free."""
-    excuses = Excuses(state, workload)
+    excuses = Excuses(state, workload, placement)
     asked = f"{port}/{'+'.join(entry.protocol for entry in group)} for {', '.join(entry.ref for entry in group)}"
     serving = [pool for pool in pools if excuses.none(pool, group, port)]
-    inside = [pool for pool in serving if _is_valid(state, workload, group, port, pool)]
-    if inside:
-        view = state.view(inside[0], workload.placement).view
+    views = (seen.view for pool in serving for seen in state.ways(pool, placement))
+    view = next((view for view in views if all(view.valid[entry.protocol][port] for entry in group)), None)
+    if view is not None:
         free = PortSet(view.free_for([entry.protocol for entry in group])).nearest(port)
         nearest = f"the nearest free number is {free}" if free else "no other number is free"
         return RequestRefused(f"{asked} is held by {_holders(state, workload, group, port, view)}; {nearest}")
@@ -92,11 +106,6 @@ def refuse_exact(
         return excuses.refusal()
     served = "; ".join(f"{pool.name} has {pool.all_ports}" for pool in pools)
     return RequestRefused(f"{asked} is outside of every pool that may serve it: {served}")
-
-
-def _is_valid(state: State, workload: Workload, group: Sequence[PortEntry], port: int, pool: Pool) -> bool:
-    valid = state.view(pool, workload.placement).view.valid
-    return all(valid[entry.protocol][port] for entry in group)
 
 
 def _holders(state: State, workload: Workload, group: Sequence[PortEntry], port: int, view: View) -> str:

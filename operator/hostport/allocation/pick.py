@@ -18,6 +18,8 @@ from hostport.allocation.state import PoolView, State
 from hostport.allocation.usurped import runs_on
 from hostport.api.errors import Refusal
 from hostport.api.lease import Lease, LeaseKey
+from hostport.api.names import AFFINITY_WAS
+from hostport.api.placement import Placement
 from hostport.api.podspec import Claim, PortEntry
 from hostport.api.pool import Pool
 from hostport.api.ports import ips_overlap
@@ -29,8 +31,11 @@ Numbers = dict[PortEntry, tuple[int, str]]
 
 
 class Picker:
-    """Fills a draft with the leases of one workload. `numbers` are the hostPort and hostIP of each entry served,
-    `adopted` those whose number was there already and had no lease.
+    """Fills a draft with the leases of one workload.
+
+    `numbers` are the hostPort and hostIP of each entry served, `adopted` those whose number was there already and had
+    no lease. `placement` is where the Pods may run with these: as the template has it, or narrower where a number
+    holds on only some of the nodes.
     """
 
     def __init__(
@@ -50,6 +55,17 @@ class Picker:
         self._found = found
         self.numbers: Numbers = {}
         self.adopted: list[PortEntry] = []
+        self._base = self.placement = self._beginning()
+
+    def _beginning(self) -> Placement:
+        """The placement that the template has; what we have added to it counts only with a number that it is for."""
+        workload, state = self._workload, self._state
+        if AFFINITY_WAS not in workload.annotations or self._found.copies:
+            return workload.placement
+        held = ((entry, number) for entry, numbers in self._found.held.items() for number in numbers)
+        names = {number.pool for entry, number in held if self.still_wanted(entry, number)}
+        fits = any(name in state.pools and state.ways(state.pools[name], workload.placement) for name in names)
+        return workload.placement if fits else workload.home
 
     # What is there already
 
@@ -70,6 +86,12 @@ class Picker:
         self._draft.undo()
         self.numbers.clear()
         self.adopted.clear()
+        self.placement = self._base
+
+    def start_at_home(self) -> None:
+        """Nothing that the workload has is kept, so that what the operator had added to its affinity does not count."""
+        self._base = self._workload.home
+        self.start_over()
 
     def keeps(self, entry: PortEntry, number: Number) -> bool:
         """Keep a number if it may be kept.
@@ -80,15 +102,17 @@ class Picker:
         pool = self._state.pools.get(number.pool)
         if pool is None or not self.still_wanted(entry, number):
             return False
-        seen = self._seen(pool)
-        if not seen.view.eligible and self._is_lost(entry, number, pool):
+        ways = self._state.ways(pool, self.placement)
+        if not ways and self._is_lost(entry, number, pool):
             return False
+        seen = next((way for way in ways if _is_valid(way, number)), self._state.view(pool, self.placement))
         keys = self._keys(pool, seen, entry, number.port) or number.keys
         if any((pool.name, key) in self._draft.kept for key in keys):
             return False
         if any(self._is_new(pool, key) for key in keys):
             return self.take_if_fit([entry], pool, number.port)
         self._lease(entry, pool, keys)
+        self.placement = seen.placement
         return True
 
     def _is_lost(self, entry: PortEntry, number: Number, pool: Pool) -> bool:
@@ -96,7 +120,7 @@ class Picker:
 
         There, the lease does not guard it. Its own template does, if it shows the number and nobody else has it.
         """
-        if not self._state.eligible(self._workload.placement):
+        if not self._state.eligible(self.placement):
             return False
         claim = Claim(entry.protocol, number.port, pool.host_ip)
         return entry.host_port != number.port or any(leased_to_others(self._state, self._workload, claim))
@@ -125,7 +149,7 @@ class Picker:
         if not runs_on(self._state, self._workload, entry):
             return False
         pool = _home_of(port, pools)
-        keys = self._keys(pool, self._seen(pool), entry, port)
+        keys = self._keys(pool, self._state.view(pool, self.placement), entry, port)
         taken = {(pool.name, key) for key in keys if self._state.book.get(pool.name, key) is not None}
         if taken != {self._found.usurped[entry]} if entry in self._found.usurped else taken:
             return False
@@ -136,11 +160,32 @@ class Picker:
 
     # New numbers
 
-    def grant(self, missing: Sequence[PortEntry], pools: Sequence[Pool]) -> None:
-        """A number for each entry; raises a `Refusal` when one can't be had."""
-        for group in self._groups(missing):
-            if not self._grant_group(group, pools):
-                raise self._refusal(missing, pools)
+    def grant(self, pools: Sequence[Pool]) -> None:
+        """A number for each entry that has none; raises a `Refusal` when one can't be had."""
+        if self._grant_all(pools):
+            return
+        missing = self._keep_again()
+        for start in self._other_starts(pools):
+            self.placement = start
+            if self._grant_all(pools):
+                return
+            self._keep_again()
+        raise self._refusal(missing, pools)
+
+    def _grant_all(self, pools: Sequence[Pool]) -> bool:
+        self.adopt(pools)
+        missing = [entry for entry in self._found.wanted if entry not in self.numbers]
+        return all(self._grant_group(group, pools) for group in self._groups(missing))
+
+    def _keep_again(self) -> list[PortEntry]:
+        """Nothing taken, and kept what can be."""
+        self.start_over()
+        return self.keep()
+
+    def _other_starts(self, pools: Sequence[Pool]) -> list[Placement]:
+        """Narrower placements to begin with: the first group may have led to nodes that have nothing for the others."""
+        ways = (seen.placement for pool in pools for seen in self._state.ways(pool, self.placement))
+        return [way for way in dict.fromkeys(ways) if way != self.placement]
 
     def _groups(self, entries: Sequence[PortEntry]) -> list[Group]:
         """TCP and UDP of one containerPort go together, unless different numbers are asked for.
@@ -160,14 +205,11 @@ class Picker:
         ref = group[0].ref
         exact = self._request.exact.get(ref)
         if exact is not None:
-            if not self._take_first(group, exact, pools):
-                self.start_over()
-                raise refuse_exact(self._state, self._workload, group, exact, pools)
-            return True
+            return self._take_first(group, exact, pools)
         for wished in (self._request.prefer.get(ref), self._partner(group)):
             if wished is not None and self._take_first(group, wished, pools):
                 return True
-        excuses = Excuses(self._state, self._workload)
+        excuses = Excuses(self._state, self._workload, self.placement)
         for pool in pools:  # noqa: SIM110 - a generator costs more than the search it wraps
             if excuses.none(pool, group) and self._take_next(group, pool):
                 return True
@@ -175,8 +217,13 @@ class Picker:
 
     def _refusal(self, missing: Sequence[PortEntry], pools: Sequence[Pool]) -> Refusal:
         """Why not all of these can be had: all or nothing, so what has been taken for some of them is free again."""
+        for group in self._groups(missing):
+            exact = self._request.exact.get(group[0].ref)
+            if exact is not None and not self._take_first(group, exact, pools):
+                self.start_over()
+                return refuse_exact(self._state, self._workload, self.placement, group, exact, pools)
         self.start_over()
-        excuses = Excuses(self._state, self._workload)
+        excuses = Excuses(self._state, self._workload, self.placement)
         for pool in pools:
             if excuses.none(pool, missing):
                 excuses.exhausted(pool, missing)
@@ -190,14 +237,14 @@ class Picker:
         return None
 
     def _take_next(self, group: Group, pool: Pool) -> bool:
-        seen = self._seen(pool)
-        bits = self.free_for(seen.view, group)
-        port = next_free(bits, self._start(pool, seen.view, bits, group[0]))
-        if port < 0:
-            return False
-        self._take(group, pool, seen, port)
-        self._draft.turn(pool.name, port)
-        return True
+        for seen in self._state.ways(pool, self.placement):
+            bits = self.free_for(seen.view, group)
+            port = next_free(bits, self._start(pool, seen.view, bits, group[0]))
+            if port >= 0:
+                self._take(group, pool, seen, port)
+                self._draft.turn(pool.name, port)
+                return True
+        return False
 
     def free_for(self, view: View, group: Group) -> bitarray:
         """The numbers that are free for a group; not to be changed."""
@@ -219,16 +266,16 @@ class Picker:
 
     def take_if_fit(self, group: Group, pool: Pool, port: int) -> bool:
         """Take this number if the pool may serve the workload and it can be had."""
-        return not unfit(self._state, self._workload, pool) and self._take_if_free(group, pool, port)
+        return not unfit(self._state, self._workload, pool, self.placement) and self._take_if_free(group, pool, port)
 
     def _take_if_free(self, group: Group, pool: Pool, port: int) -> bool:
-        if not Excuses(self._state, self._workload).none(pool, group, port):
+        if not Excuses(self._state, self._workload, self.placement).none(pool, group, port):
             return False
-        seen = self._seen(pool)
-        if not all(self._is_free(pool, seen.view, entry, port) for entry in group):
-            return False
-        self._take(group, pool, seen, port)
-        return True
+        for seen in self._state.ways(pool, self.placement):
+            if all(self._is_free(pool, seen.view, entry, port) for entry in group):
+                self._take(group, pool, seen, port)
+                return True
+        return False
 
     def _is_free(self, pool: Pool, view: View, entry: PortEntry, port: int) -> bool:
         """Free, or taken by nobody but this workload itself: its own Pods and template, a lease of the same port."""
@@ -269,6 +316,7 @@ class Picker:
     def _take(self, group: Group, pool: Pool, seen: PoolView, port: int) -> None:
         for entry in group:
             self._lease(entry, pool, self._keys(pool, seen, entry, port))
+        self.placement = seen.placement
 
     def _lease(self, entry: PortEntry, pool: Pool, keys: Sequence[LeaseKey]) -> None:
         for key in keys:
@@ -308,8 +356,10 @@ class Picker:
             return [whole]
         return [LeaseKey(port, entry.protocol, node, pool.host_ip) for node in sorted(seen.view.scope)]
 
-    def _seen(self, pool: Pool) -> PoolView:
-        return self._state.view(pool, self._workload.placement)
+
+def _is_valid(seen: PoolView, number: Number) -> bool:
+    valid = seen.view.valid.get(number.protocol)
+    return valid is not None and bool(valid[number.port])
 
 
 def _home_of(port: int, pools: Sequence[Pool]) -> Pool:

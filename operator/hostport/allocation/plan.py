@@ -12,6 +12,7 @@ from random import Random
 
 from hostport.allocation.added import recognised
 from hostport.allocation.candidates import candidates
+from hostport.allocation.confine import Confinement, confine, release, unconfined
 from hostport.allocation.draft import Draft
 from hostport.allocation.environment import Environment, environment
 from hostport.allocation.found import Found, look, nothing_to_give, written
@@ -22,6 +23,7 @@ from hostport.allocation.state import State
 from hostport.api import names
 from hostport.api.errors import Refusal
 from hostport.api.lease import Lease
+from hostport.api.placement import Placement
 from hostport.api.podspec import PortEntry
 from hostport.api.request import Request, parse_request
 from hostport.api.workload import Workload
@@ -48,16 +50,19 @@ class Plan:
     conflicts: list[str] = field(default_factory=list)
     environment: Environment | None = None
     rollout: Adjustment | None = None
+    confinement: Confinement | None = None
     remarks: tuple[Remark, ...] = ()
     refusal: Refusal | None = None
 
     @property
     def patches_template(self) -> bool:
         """Whether the object differs from what it should say."""
-        if self.ports or self.rollout is not None or self.assigned != self.workload.assigned():
+        if self.ports or self.rollout is not None or self.confinement is not None:
             return True
         env = self.environment
-        return env is not None and (bool(env.settings) or env.added != self.workload.env_added())
+        if env is not None and (env.settings or env.added != self.workload.env_added()):
+            return True
+        return self.assigned != self.workload.assigned()
 
 
 class Planner:
@@ -108,7 +113,9 @@ class Planner:
             plan.ports += [(entry, 0, ip) for entry, ip in found.ours.items() if entry not in picker.numbers]
         plan.granted = self._stamp(draft, now)
         plan.changes = draft.changes
-        self._see_to_rollouts(plan, request)
+        self._confine(plan, picker.placement)
+        where = workload.placement if plan.confinement is None else picker.placement
+        self._see_to_rollouts(plan, request, where)
         told = {e: port for e, (port, _) in picker.numbers.items() if request.env or e.passthrough}
         self._tell_containers(plan, told)
         if not found.wanted:
@@ -119,15 +126,31 @@ class Planner:
         if request.contiguous:
             RunPicker(self._state, workload, request, found, picker).serve()
             return
-        missing = picker.keep()
-        if missing:
-            pools = candidates(self._state, workload, request)
-            picker.adopt(pools)
-            picker.grant([entry for entry in missing if entry not in picker.numbers], pools)
+        if not picker.keep():
+            return
+        keeps = bool(picker.numbers)
+        if not keeps and not found.copies:
+            picker.start_at_home()
+        try:
+            picker.grant(candidates(self._state, workload, request, picker.placement))
+        except Refusal:
+            if keeps or workload.home == workload.placement:
+                raise
+            picker.start_at_home()
+            picker.grant(candidates(self._state, workload, request, picker.placement))
 
-    def _see_to_rollouts(self, plan: Plan, request: Request) -> None:
+    def _confine(self, plan: Plan, placement: Placement) -> None:
         workload = plan.workload
-        nodes = len(self._state.eligible(workload.placement))
+        if not plan.assigned:
+            plan.confinement = release(workload)
+        elif placement != workload.placement:
+            plan.confinement = confine(workload, placement, writes=_writes(plan))
+            if plan.confinement is None:
+                plan.remarks = (unconfined(workload, placement),)
+
+    def _see_to_rollouts(self, plan: Plan, request: Request, placement: Placement) -> None:
+        workload = plan.workload
+        nodes = len(self._state.eligible(placement))
         if fits(workload, nodes):
             return
         if not plan.assigned:
@@ -135,7 +158,7 @@ class Planner:
             return
         plan.rollout = adjust(workload, nodes, keep=request.keeps_strategy)
         if plan.rollout is None:
-            plan.remarks = tuple(remarks(workload, nodes))
+            plan.remarks += tuple(remarks(workload, nodes, placement))
 
     def _tell_containers(self, plan: Plan, told: Mapping[PortEntry, int]) -> None:
         if told or names.ENV_ADDED in plan.workload.annotations:
@@ -144,7 +167,7 @@ class Planner:
 
     def _give_back(self, workload: Workload, now: str) -> Plan:
         own = dict(self._state.book.of_owner(workload.key))
-        draft, plan = Draft(self._state), Plan(workload, rollout=restore(workload))
+        draft, plan = Draft(self._state), Plan(workload, rollout=restore(workload), confinement=release(workload))
         self._leave(own, draft, now, plan)
         plan.ports += [(entry, 0, ip) for entry, ip in written(workload, own).items()]
         plan.changes = draft.changes
@@ -168,3 +191,8 @@ class Planner:
         for pool, key, lease in fresh:
             draft.amend(pool, key, Lease(lease.owner, lease.uid, lease.port, now, grant))
         return {lease.port: key.port for _, key, lease in fresh}
+
+
+def _writes(plan: Plan) -> bool:
+    """Whether the workload gets something, so that its template is another one anyway."""
+    return bool(plan.ports) or any(c.lease is not None and c.lease.state == "active" for c in plan.changes)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from hostport.api import names
+from hostport.api.placement import Placement
 from hostport.api.strategy import MAX_SURGE, MAX_UNAVAILABLE, Amounts, Strategy, is_zero
 from hostport.api.workload import Workload
 
@@ -72,11 +73,11 @@ def restore(workload: Workload) -> Adjustment | None:
     return Adjustment({}, {}, "")
 
 
-def remarks(workload: Workload, nodes: int) -> Iterator[Remark]:
+def remarks(workload: Workload, nodes: int, placement: Placement) -> Iterator[Remark]:
     """What a person should know about a workload that has hostPorts, as its strategy is now."""
     strategy, replicas = workload.strategy, _replicas(workload, nodes)
     if replicas > nodes:
-        yield Remark("TooFewNodes", _too_few(workload, replicas, nodes))
+        yield Remark("TooFewNodes", _too_few(placement, replicas, nodes))
     if strategy is not None and _is_crowded(strategy, replicas, nodes) and _hangs(strategy, replicas, nodes):
         yield Remark("RolloutWouldDeadlock", f"{_need(strategy, replicas, nodes)}. {_WAYS_OUT[_why(workload)]}")
 
@@ -122,8 +123,8 @@ def _changes(strategy: Strategy, amounts: Amounts) -> str:
     return f"spec.{strategy.field}.rollingUpdate: {', '.join(changes)}"
 
 
-def _too_few(workload: Workload, replicas: int, nodes: int) -> str:
-    where = f" ({workload.placement})" if str(workload.placement) else ""
+def _too_few(placement: Placement, replicas: int, nodes: int) -> str:
+    where = f" ({placement})" if str(placement) else ""
     waiting = replicas - nodes
     return (
         f"{_count(replicas, 'replica')}, and the Pods may run on {_count(nodes, 'node')}{where}: a hostPort fits once "

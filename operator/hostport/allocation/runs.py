@@ -41,7 +41,8 @@ class RunPicker:
         """A run for all entries; raises a `Refusal` when none can be had."""
         if not self._entries or self._stay() or self._keep_or_extend():
             return
-        pools = candidates(self._state, self._workload, self._request)
+        self._picker.start_at_home()
+        pools = candidates(self._state, self._workload, self._request, self._picker.placement)
         for fixed in ({**self._prefer, **self._exact}, self._exact) if self._prefer else (self._exact,):
             for pool in pools:
                 if self._take_run(pool, fixed, {}):
@@ -56,7 +57,7 @@ class RunPicker:
         if not all(runs_on(self._state, self._workload, entry) for entry in copies):
             return False
         if self._picker.keep():
-            self._picker.adopt(candidates(self._state, self._workload, self._request))
+            self._picker.adopt(candidates(self._state, self._workload, self._request, self._picker.placement))
         if all(entry in self._picker.numbers for entry in self._entries):
             return True
         self._picker.start_over()
@@ -97,10 +98,11 @@ class RunPicker:
         there = [next((fixed[entry] for entry in group if entry in fixed), 0) for group in groups]
         taken = {port for port in there if port}
         if not taken:
-            view = self._state.view(pool, self._workload.placement).view
-            first = lowest_run([self._picker.free_for(view, group) for group in groups], BLOCK_SIZE)
-            if first >= 0:
-                yield list(range(first, first + len(groups)))
+            for seen in self._state.ways(pool, self._picker.placement):
+                first = lowest_run([self._picker.free_for(seen.view, group) for group in groups], BLOCK_SIZE)
+                if first >= 0:
+                    self._picker.placement = seen.placement
+                    yield list(range(first, first + len(groups)))
         elif len(taken) == sum(map(bool, there)):
             for run in _around(there):
                 gaps = iter(sorted(set(run) - taken))
@@ -115,9 +117,9 @@ class RunPicker:
     def _refuse(self, pools: Sequence[Pool]) -> None:
         for entry, port in self._exact.items():
             if not any(self._picker.take_if_fit([entry], pool, port) for pool in pools):
-                raise refuse_exact(self._state, self._workload, [entry], port, pools)
+                raise refuse_exact(self._state, self._workload, self._picker.placement, [entry], port, pools)
         self._picker.start_over()
-        excuses = Excuses(self._state, self._workload)
+        excuses = Excuses(self._state, self._workload, self._picker.placement)
         for pool in pools:
             excuses.none(pool, self._entries)
             excuses.no_run(pool, self._entries, len(_groups(self._entries, self._exact)))

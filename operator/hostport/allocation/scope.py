@@ -7,12 +7,15 @@ from collections.abc import Iterable, Mapping
 from bitarray import bitarray
 
 from hostport.allocation.occupancy import Nodes, View
+from hostport.api.affinity import terms_of
 from hostport.api.node import Node
 from hostport.api.placement import Placement
 from hostport.api.pool import Pool
 from hostport.api.ports import PortSet, Protocol, ips_overlap
 
 NodesByName = Mapping[str, Node]
+
+_MOST_WAYS = 32
 
 
 def nodes_of(pool: Pool, nodes: NodesByName) -> set[str]:
@@ -36,10 +39,7 @@ def areas_of(pool: Pool, names: Nodes, nodes: NodesByName) -> list[tuple[Nodes, 
     """Those of these nodes that have the same numbers, together with the numbers."""
     if not pool.rules:
         return [(names, pool.ports)]
-    areas: dict[int, set[str]] = {}
-    for name in names:
-        areas.setdefault(pool.rule_for(nodes[name]), set()).add(name)
-    return [(members, pool.ports_of(rule)) for rule, members in areas.items()]
+    return [(members, pool.ports_of(rule)) for rule, members in _by_rule(pool, names, nodes).items()]
 
 
 def valid_everywhere(pool: Pool, names: Nodes, nodes: NodesByName) -> PortSet:
@@ -72,18 +72,54 @@ def withheld(pool: Pool, elders: Iterable[Pool], scopes: Mapping[str, Nodes], no
     return taken
 
 
-def make_view(
-    pool: Pool, placement: Placement, scope: Nodes, kept_back: Iterable[PortSet], nodes: NodesByName
-) -> tuple[View, Nodes]:
-    """The numbers a template may get from a pool, not yet filled with takers; and the nodes outside the pool.
+def ways(pool: Pool, placement: Placement, scope: Nodes, nodes: NodesByName) -> tuple[Placement, ...]:
+    """Where a template's Pods may run with numbers of a pool, the most nodes first.
+
+    That is the placement itself where some number is valid wherever it admits; else, and besides, the placement
+    narrowed to the nodes that have numbers in common. `scope` is the pool's nodes.
+    """
+    may_run = eligible(placement, nodes)
+    areas = {rule: len(names) for rule, names in _by_rule(pool, may_run & scope, nodes).items()}
+    covers = may_run <= scope
+    if placement.node_name or (covers and len(areas) == 1):
+        return (placement,) if areas else ()
+    found = []
+    for rules in sorted(_alike(pool, areas), key=lambda rules: (-sum(areas[r] for r in rules), sorted(rules))):
+        terms = terms_of(pool, rules)
+        if covers and len(rules) == len(areas):
+            found.append(placement)
+        elif terms is not None:
+            found.append(placement.narrowed(terms))
+    return tuple(found[:_MOST_WAYS]) if found or not covers else (placement,)
+
+
+def _by_rule(pool: Pool, names: Iterable[str], nodes: NodesByName) -> dict[int, set[str]]:
+    """These nodes by the entry of the pool's `nodes` that is in force there (-1: its own `ranges`)."""
+    areas: dict[int, set[str]] = {}
+    for name in names:
+        areas.setdefault(pool.rule_for(nodes[name]), set()).add(name)
+    return areas
+
+
+def _alike(pool: Pool, rules: Iterable[int]) -> set[frozenset[int]]:
+    """The sets of rules that have a number in common which no other rule has."""
+    parts: list[tuple[frozenset[int], PortSet]] = [(frozenset(), pool.all_ports)]
+    for rule in rules:
+        ports = pool.ports_of(rule)
+        split = [((names | {rule}, numbers & ports), (names, numbers - ports)) for names, numbers in parts]
+        parts = [part for pair in split for part in pair if len(part[1])]
+    return {names for names, _ in parts if names}
+
+
+def make_view(pool: Pool, placement: Placement, scope: Nodes, kept_back: Iterable[PortSet], nodes: NodesByName) -> View:
+    """The numbers a template may get from a pool, not yet filled with takers.
 
     `scope` is the pool's nodes. Where the template is pinned to a few nodes, leases are for those alone.
     """
-    may_run = eligible(placement, nodes)
-    inside = may_run & scope
+    inside = eligible(placement, nodes) & scope
     ports = valid_everywhere(pool, inside, nodes)
     for numbers in kept_back:
         ports = ports - numbers
     valid: dict[Protocol, bitarray] = dict.fromkeys(pool.protocols, ports.bits)
     lease_scope = inside if placement.pinned() is not None else scope
-    return View(lease_scope, inside, pool.host_ip, valid), may_run - scope
+    return View(lease_scope, inside, pool.host_ip, valid)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from hostport.allocation.occupancy import Nodes, Occupancy, Taker, View
 from hostport.allocation.policy import Cursors
-from hostport.allocation.scope import eligible, make_view, nodes_of, withheld
+from hostport.allocation.scope import eligible, make_view, nodes_of, ways, withheld
 from hostport.api.lease import Lease, LeaseKey
 from hostport.api.node import Node
 from hostport.api.placement import Placement
@@ -31,13 +31,13 @@ class ForeignUse:
 
 @dataclass(slots=True)
 class PoolView:
-    """A view of a pool for one placement, and the nodes outside the pool where such Pods could land.
+    """A view of a pool for one placement.
 
     `pinned`: leases are for the few nodes of the view's scope, one each, and not for the whole pool.
     """
 
     view: View
-    outside: Nodes = field(default_factory=frozenset)
+    placement: Placement
     pinned: bool = False
 
 
@@ -64,6 +64,7 @@ class State:
         self._leases: dict[tuple[str, LeaseKey], Taker] = {}
         self._foreign: dict[str, tuple[ForeignUse, list[tuple[Claim, Taker]]]] = {}
         self._views: dict[tuple[str, Placement], PoolView] = {}
+        self._ways: dict[tuple[str, Placement], tuple[PoolView, ...]] = {}
         self._eligible: dict[Placement, set[str]] = {}
 
     # Leases
@@ -164,6 +165,7 @@ class State:
         self.changes += 1
         self.openings += 1
         self._views.clear()
+        self._ways.clear()
         self.occupancy.forget_views()
 
     def _refresh(self) -> None:
@@ -234,6 +236,15 @@ class State:
 
     # Views
 
+    def ways(self, pool: Pool, placement: Placement) -> tuple[PoolView, ...]:
+        """What a template may get from a pool with the placement it has, or with narrower ones; the best first."""
+        found = self._ways.get((pool.name, placement))
+        if found is None:
+            narrowed = ways(pool, placement, self.scopes[pool.name], self.nodes)
+            found = tuple([self.view(pool, way) for way in narrowed])
+            self._ways[pool.name, placement] = found
+        return found
+
     def view(self, pool: Pool, placement: Placement) -> PoolView:
         """What a template of that placement may get from a pool."""
         found = self._views.get((pool.name, placement))
@@ -243,11 +254,12 @@ class State:
 
     def _make_view(self, pool: Pool, placement: Placement) -> PoolView:
         if len(self._views) >= _MOST_VIEWS:
+            self._ways.clear()
             oldest = next(iter(self._views))
             self.occupancy.forget(self._views.pop(oldest).view)
         kept_back = (*self.withheld[pool.name].values(), self.full_blocks(pool.name))
-        view, outside = make_view(pool, placement, self.scopes[pool.name], kept_back, self.nodes)
-        return PoolView(self.occupancy.watch(view), outside, placement.pinned() is not None)
+        view = make_view(pool, placement, self.scopes[pool.name], kept_back, self.nodes)
+        return PoolView(self.occupancy.watch(view), placement, placement.pinned() is not None)
 
 
 def _replace(target: set[str], names: Mapping[str, object] | set[str]) -> None:

@@ -17,6 +17,7 @@ PER_POD = "hostport/per-pod"
 ASSIGNED = "hostport/assigned"
 ROLLOUT_WAS = "hostport/rollout-was"
 ENV_ADDED = "hostport/env-added"
+AFFINITY_WAS = "hostport/affinity-was"
 
 FINALIZER = f"{GROUP}/leases"
 REPORTER = f"{GROUP}/operator"

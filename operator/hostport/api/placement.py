@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from hostport.api.affinity import Terms, both, required
 from hostport.api.node import Node
 from hostport.api.selectors import NodeTerm, Requirement, Toleration, tolerated
 
@@ -23,9 +24,8 @@ class Placement:
     @classmethod
     def parse(cls, spec: dict[str, Any]) -> Placement:
         """The placement of a pod spec as it stands in a manifest."""
-        affinity = (spec.get("affinity") or {}).get("nodeAffinity") or {}
-        required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution")
-        terms = tuple(NodeTerm.parse(t) for t in required["nodeSelectorTerms"]) if required else None
+        raw_terms = required(spec.get("affinity"))
+        terms = tuple(map(NodeTerm.parse, raw_terms)) if raw_terms is not None else None
         selector = spec.get("nodeSelector") or {}
         if not selector and terms is None and not spec.get("tolerations") and not spec.get("nodeName"):
             return ANYWHERE
@@ -45,6 +45,10 @@ class Placement:
         if self.terms is not None and not any(t.matches(node.name, node.labels) for t in self.terms):
             return False
         return not node.taints or tolerated(node.taints, self.tolerations)
+
+    def narrowed(self, terms: Terms) -> Placement:
+        """The same on those nodes alone that `terms` mean."""
+        return replace(self, terms=both(self.terms, terms))
 
     def __str__(self) -> str:
         """What the template says about its nodes, for people; empty where it says nothing."""

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from typing import Any
 
+import orjson
+
 from hostport.api import names
+from hostport.api.affinity import AffinityWas
 from hostport.api.environment import Container
 from hostport.api.placement import ANYWHERE, Placement
 from hostport.api.podspec import Claim, PortEntry, claims, port_entries
 from hostport.api.replacing import left_to_you
+from hostport.api.selectors import NodeTerm
 from hostport.api.strategy import Amounts, Strategy, parse_amounts, peak
 
 
@@ -52,6 +57,7 @@ class Workload:
 
     `claims` are all hostPorts of its template, whoever wrote them. `peak` is the most Pods there may be at a time.
     `left_to_you` says how its Pods come to be replaced where it does not do that by itself.
+    `affinity` is what stands in the template, `revision` a digest of all there that the operator never writes.
     """
 
     kind: str
@@ -66,6 +72,8 @@ class Workload:
     init_entries: tuple[PortEntry, ...] = field(default=(), hash=False)
     containers: tuple[Container, ...] = field(default=(), hash=False)
     placement: Placement = ANYWHERE
+    affinity: dict[str, Any] | None = field(default=None, hash=False)
+    revision: str = ""
     claims: frozenset[Claim] = frozenset()
     host_network: bool = False
     replicas: int | None = None
@@ -95,6 +103,8 @@ class Workload:
             init_entries=port_entries({"containers": spec.get("initContainers")}) if wanted else (),
             containers=tuple(map(Container.parse, spec.get("containers") or ())) if wanted else (),
             placement=Placement.parse(spec),
+            affinity=spec.get("affinity") if wanted else None,
+            revision=_revision(spec) if wanted else "",
             claims=claims(spec),
             host_network=bool(spec.get("hostNetwork")),
             replicas=replicas,
@@ -126,7 +136,31 @@ class Workload:
             return {}
         return {k: v for k, v in raw.items() if isinstance(v, int) and not isinstance(v, bool)}
 
+    @property
+    def home(self) -> Placement:
+        """Where the user's own words let the Pods run: the placement without what the operator has added to it."""
+        record = self.affinity_was()
+        if record is None or tuple(map(NodeTerm.parse, record.now)) != self.placement.terms:
+            return self.placement
+        was = tuple(map(NodeTerm.parse, record.was)) if record.was is not None else None
+        return replace(self.placement, terms=was)
+
+    def affinity_was(self) -> AffinityWas | None:
+        """What the operator has made of the required node affinity; None where it has not touched it."""
+        text = self.annotations.get(names.AFFINITY_WAS)
+        return AffinityWas.parse(text) if text is not None else None
+
     def rollout_was(self) -> Amounts:
         """What stood in the strategy before the operator changed it; empty where it has not, or nobody can read it."""
         text = self.annotations.get(names.ROLLOUT_WAS)
         return parse_amounts(text) if text is not None else {}
+
+
+def _revision(spec: dict[str, Any]) -> str:
+    """A digest of a pod spec without its affinity and its containers' ports and environment."""
+    kept = {name: value for name, value in spec.items() if name not in ("affinity", "containers")}
+    containers = [
+        {name: value for name, value in container.items() if name not in ("ports", "env")}
+        for container in spec.get("containers") or ()
+    ]
+    return blake2b(orjson.dumps([kept, containers], option=orjson.OPT_SORT_KEYS), digest_size=5).hexdigest()

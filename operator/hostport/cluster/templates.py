@@ -40,6 +40,7 @@ def operations(plan: Plan) -> list[Operation]:
         *(step for entry, port, ip in plan.ports if not entry.passthrough for step in _port(workload, entry, port, ip)),
         *additions(plan),
         *_strategy(plan),
+        *_affinity(plan),
         *_assigned(plan),
     ]
 
@@ -74,6 +75,21 @@ def _strategy(plan: Plan) -> Iterator[Operation]:
         for name, amount in plan.rollout.amounts.items():
             yield {"op": "replace", "path": f"{rolling}/{name}", "value": amount}
     yield from _note(plan.workload, names.ROLLOUT_WAS, plan.rollout.was)
+
+
+def _affinity(plan: Plan) -> Iterator[Operation]:
+    workload, confinement = plan.workload, plan.confinement
+    if confinement is None:
+        return
+    place = "/" + "/".join(KINDS[workload.kind].template) + "/spec/affinity"
+    if confinement.affinity is not None:
+        if workload.affinity is not None:
+            yield _test(place, workload.affinity)
+        if confinement.affinity:
+            yield {"op": "add", "path": place, "value": confinement.affinity}
+        elif workload.affinity is not None:
+            yield {"op": "remove", "path": place}
+    yield from _note(workload, names.AFFINITY_WAS, confinement.record)
 
 
 def _assigned(plan: Plan) -> Iterator[Operation]:

@@ -138,11 +138,13 @@ class Delivery:
         pools = {lease.port: pool for (pool, _), lease in self._office.state.book.of_owner(workload.key).items()}
         given = [f"{e.ref} → hostPort {port} from pool {pools.get(e.ref, '?')}" for e, port, _ in plan.ports if port]
         how = workload.left_to_you
-        if given:
-            given += [f"its Pods get what is new when they are replaced, {how}"] if how else []
+        confined = [plan.confinement.text] if plan.confinement is not None and plan.confinement.text else []
+        if given or (confined and plan.assigned):
+            given += [*confined, *([f"its Pods get what is new when they are replaced, {how}"] if how else [])]
             self._say(workload, "PortsAssigned", "; ".join(given), plan)
         if plan.released:
-            farewells = [*self._farewells(plan), *([f"its Pods use it until they are replaced, {how}"] if how else [])]
+            farewells = [*self._farewells(plan), *confined]
+            farewells += [f"its Pods use it until they are replaced, {how}"] if how else []
             self._say(workload, "PortsReleased", "; ".join(farewells), plan)
         if plan.rollout is not None and plan.rollout.text:
             self._say(workload, "RolloutAdjusted", plan.rollout.text, plan)

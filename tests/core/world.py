@@ -107,14 +107,16 @@ class World:
         """`kubectl apply`: hostPorts that the user has never written stay."""
         known = self._objects.get(_key(manifest))
         applied = self._applied.get(_key(manifest), known)
-        self._applied[_key(manifest)] = copy.deepcopy(manifest)
-        manifest = copy.deepcopy(manifest)
+        merged = copy.deepcopy(manifest)
         if known is not None and applied is not None:
-            _merge(known, applied, manifest)
-        return self.replace(manifest)
+            _merge(known, applied, merged)
+        return self._store(merged, applied=manifest)
 
     def replace(self, manifest: Json) -> dict[str, int]:
         """`kubectl replace`: what is not in the manifest is gone."""
+        return self._store(manifest, applied=manifest)
+
+    def _store(self, manifest: Json, applied: Json) -> dict[str, int]:
         known = self._objects.get(_key(manifest))
         self._versions += 1
         uid = known["metadata"]["uid"] if known else f"uid-{self._versions}"
@@ -123,6 +125,7 @@ class World:
         if _doubles(manifest):
             raise Unacceptable
         self._objects[_key(manifest)] = manifest
+        self._applied[_key(manifest)] = copy.deepcopy(applied)
         return self.reconcile(_key(manifest))
 
     def reconcile(self, name: str) -> dict[str, int]:

@@ -81,8 +81,10 @@ def ways(pool: Pool, placement: Placement, scope: Nodes, nodes: NodesByName) -> 
     may_run = eligible(placement, nodes)
     areas = {rule: len(names) for rule, names in _by_rule(pool, may_run & scope, nodes).items()}
     covers = may_run <= scope
+    if not areas:
+        return ()
     if placement.node_name or (covers and len(areas) == 1):
-        return (placement,) if areas else ()
+        return (placement,)
     found = []
     for rules in sorted(_alike(pool, areas), key=lambda rules: (-sum(areas[r] for r in rules), sorted(rules))):
         terms = terms_of(pool, rules)

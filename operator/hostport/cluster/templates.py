@@ -13,7 +13,7 @@ import orjson
 from hostport.allocation.plan import Plan
 from hostport.api import names
 from hostport.api.podspec import PortEntry
-from hostport.api.workload import Workload
+from hostport.api.workload import KINDS, Workload
 from hostport.cluster import paths
 from hostport.cluster.additions import additions, container_path
 from hostport.cluster.client import JSON_PATCH, Api

@@ -218,7 +218,7 @@ class Life(RuleBasedStateMachine):
         name = data.draw(st.sampled_from(sorted(self.places)))
         manifest = self.world.manifest(name)
         manifest["metadata"]["name"] = other
-        self._act(other, self.places[name], self.shapes[name], lambda: self.world.replace(manifest))
+        self._act(other, self.places[name], self.shapes[name], lambda: self.world.copy(manifest))
 
     @precondition(lambda self: self.places)
     @rule(data=st.data())

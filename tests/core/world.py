@@ -114,6 +114,10 @@ class World:
 
     def replace(self, manifest: Json) -> dict[str, int]:
         """`kubectl replace`: what is not in the manifest is gone."""
+        return self._store(manifest, applied=self._applied.get(_key(manifest), manifest))
+
+    def copy(self, manifest: Json) -> dict[str, int]:
+        """Somebody else's manifest takes an object's place: all of it is the user's."""
         return self._store(manifest, applied=manifest)
 
     def _store(self, manifest: Json, applied: Json) -> dict[str, int]:

@@ -208,6 +208,11 @@ class State:
         known = self._foreign.get(key)
         return known[0].claims if known is not None else frozenset()
 
+    def use_of(self, key: str) -> ForeignUse | None:
+        """What is known of an object that claims ports."""
+        known = self._foreign.get(key)
+        return known[0] if known is not None else None
+
     def uses(self) -> Iterator[str]:
         """The keys of everything that claims a port."""
         return iter(tuple(self._foreign))

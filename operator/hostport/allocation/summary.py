@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bitarray import bitarray
 from bitarray.util import zeros
 
-from hostport.allocation.occupancy import nodes_overlap
+from hostport.allocation.occupancy import Nodes, nodes_overlap
 from hostport.allocation.scope import areas_of, valid_somewhere
 from hostport.allocation.state import State
 from hostport.api.pool import Pool
@@ -53,47 +53,76 @@ class Summary:
         return sum(self.by_protocol.values(), Counts())
 
 
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """The numbers of one protocol as bits: those handed out, and what has become of them; each is in one set alone."""
+
+    valid: bitarray
+    allocated: bitarray
+    cooling: bitarray
+    foreign: bitarray
+
+    @property
+    def free(self) -> bitarray:
+        """What is left."""
+        return self.valid & ~(self.allocated | self.cooling | self.foreign)
+
+    @property
+    def counts(self) -> Counts:
+        """How many."""
+        return Counts(self.valid.count(), self.allocated.count(), self.cooling.count(), self.foreign.count())
+
+
 def summarize(state: State, pool: Pool) -> Summary:
     """Count a pool's numbers."""
-    scope = state.scopes[pool.name]
-    valid = valid_somewhere(pool, scope, state.nodes)
-    for numbers in state.withheld[pool.name].values():
-        valid = valid - numbers
-    active, cooling = _leased(state, pool)
-    foreign = _foreign(state, pool)
-    leases = state.book.of_pool(pool.name)
+    scope, leases = state.scopes[pool.name], state.book.of_pool(pool.name)
+    valid = _valid(state, pool, scope)
     return Summary(
-        {
-            protocol: _count(valid.bits, active[protocol], cooling[protocol], foreign[protocol])
-            for protocol in pool.protocols
-        },
+        {protocol: found.counts for protocol, found in numbers(state, pool, scope).items()},
         len(leases),
         len(scope),
-        sum(1 for key, lease in leases.items() if not lease.released and not valid.bits[key.port]),
+        sum(1 for key, lease in leases.items() if not lease.released and not valid[key.port]),
     )
 
 
-def _count(valid: bitarray, active: bitarray, cooling: bitarray, foreign: bitarray) -> Counts:
-    allocated = valid & active
-    resting = valid & cooling & ~active
-    others = valid & foreign & ~(active | cooling)
-    return Counts(valid.count(), allocated.count(), resting.count(), others.count())
+def numbers(state: State, pool: Pool, nodes: Nodes) -> dict[Protocol, Numbers]:
+    """What has become of a pool's numbers on some of its nodes: taken on one of them is taken."""
+    valid = _valid(state, pool, nodes)
+    active, cooling = _leased(state, pool, nodes)
+    foreign = _foreign(state, pool, nodes)
+    return {
+        protocol: _tell_apart(valid, active[protocol], cooling[protocol], foreign[protocol])
+        for protocol in pool.protocols
+    }
 
 
-def _leased(state: State, pool: Pool) -> tuple[dict[Protocol, bitarray], dict[Protocol, bitarray]]:
+def _valid(state: State, pool: Pool, nodes: Nodes) -> bitarray:
+    valid = valid_somewhere(pool, nodes, state.nodes)
+    for kept_back in state.withheld[pool.name].values():
+        valid = valid - kept_back
+    return valid.bits
+
+
+def _tell_apart(valid: bitarray, active: bitarray, cooling: bitarray, foreign: bitarray) -> Numbers:
+    return Numbers(valid, valid & active, valid & cooling & ~active, valid & foreign & ~(active | cooling))
+
+
+def _leased(state: State, pool: Pool, nodes: Nodes) -> tuple[dict[Protocol, bitarray], dict[Protocol, bitarray]]:
     active = {protocol: zeros(SPACE) for protocol in Protocol}
     cooling = {protocol: zeros(SPACE) for protocol in Protocol}
+    whole = nodes is state.scopes[pool.name]
     for key, lease in state.book.of_pool(pool.name).items():
-        (cooling if lease.released else active)[key.protocol][key.port] = 1
+        if whole or not key.node or key.node in nodes:
+            (cooling if lease.released else active)[key.protocol][key.port] = 1
     return active, cooling
 
 
-def _foreign(state: State, pool: Pool) -> dict[Protocol, bitarray]:
+def _foreign(state: State, pool: Pool, nodes: Nodes) -> dict[Protocol, bitarray]:
     """The numbers that somebody is on where they are valid."""
-    areas = areas_of(pool, state.scopes[pool.name], state.nodes)
+    areas = areas_of(pool, nodes, state.nodes)
     found = {protocol: zeros(SPACE) for protocol in Protocol}
     for protocol, port, takers in state.occupancy.taken_ports():
-        for nodes, ports in areas:
-            if port in ports and any(ips_overlap(t.ip, pool.host_ip) and nodes_overlap(t.nodes, nodes) for t in takers):
+        for names, ports in areas:
+            if port in ports and any(ips_overlap(t.ip, pool.host_ip) and nodes_overlap(t.nodes, names) for t in takers):
                 found[protocol][port] = 1
     return found

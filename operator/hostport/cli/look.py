@@ -1,24 +1,49 @@
-"""A look at the cluster, from a terminal: what goes wrong ends as one sentence and exit code 2."""
+"""A look at the cluster, from a terminal."""
 
 from __future__ import annotations
 
 import asyncio
-
-import typer
+import gc
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from hostport.cluster.client import Api
-from hostport.cluster.errors import ApiError
 from hostport.cluster.survey import Survey
 from hostport.diagnosis.check import Finding, check
 
+T = TypeVar("T")
 
-def findings() -> list[Finding]:
-    """What does not agree in the cluster of $KUBECONFIG; ends the process with code 2 if it can't be read."""
-    try:
-        return asyncio.run(find())
-    except (ApiError, OSError) as error:
-        typer.echo(f"hostport: {error}", err=True)
-        raise typer.Exit(2) from error
+
+def ask(question: Callable[[Api], Awaitable[T]], kubeconfig: str | None = None, context: str | None = None) -> T:
+    """What `question` makes of a connection to the cluster; raises `ApiError`."""
+
+    async def put() -> T:
+        api = await Api.connect(kubeconfig, context)
+        try:
+            return await question(api)
+        finally:
+            await api.close()
+
+    # A command lives for seconds and makes many small objects, none of them in circles: looking for circles among
+    # them takes longer than reading them.
+    gc.disable()
+    return asyncio.run(put())
+
+
+def look(kubeconfig: str | None = None, context: str | None = None, *, strict: bool = True) -> Survey:
+    """The whole cluster, as far as it is about ports; raises `ApiError`. Unless `strict`, it may be without pools."""
+
+    async def make(api: Api) -> Survey:
+        survey = Survey(api)
+        await survey.make(strict=strict)
+        return survey
+
+    return ask(make, kubeconfig, context)
+
+
+def findings(kubeconfig: str | None = None, context: str | None = None) -> list[Finding]:
+    """What does not agree in a cluster; raises `ApiError`."""
+    return check(ask(lambda api: Survey(api).make(), kubeconfig, context))
 
 
 async def find(kubeconfig: str | None = None) -> list[Finding]:

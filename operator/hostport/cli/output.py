@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -11,6 +12,12 @@ import typer
 import yaml
 from rich.console import Console
 from rich.table import Table
+
+Row = Mapping[str, Any]
+
+# A pipe has no width; nothing is to be cut off in it.
+_PIPE_WIDTH = 10_000
+_MOST_WORDS = 3
 
 
 class Format(StrEnum):
@@ -24,20 +31,43 @@ class Format(StrEnum):
 Output = Annotated[Format, typer.Option("--output", "-o", help="For people or for programs.")]
 
 
-def show(rows: Sequence[dict[str, Any]], output: Format, nothing: str) -> None:
-    """Print rows of the same keys; `nothing` is said where a table would be empty."""
-    if output is Format.JSON:
-        typer.echo(json.dumps(list(rows), indent=2))
-    elif output is Format.YAML:
-        typer.echo(yaml.safe_dump(list(rows), sort_keys=False), nl=False)
+def console() -> Console:
+    """The terminal. No colours where it is none, or where $NO_COLOR is set."""
+    return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+
+
+def show(rows: Sequence[Row], output: Format, nothing: str, told: Sequence[Row] | None = None, after: str = "") -> None:
+    """Print rows of the same keys, for people as they are `told`, with a line `after` them, or `nothing`."""
+    if output is not Format.TABLE:
+        dump(list(rows), output)
     elif not rows:
         typer.echo(nothing)
     else:
-        _table(rows)
+        console().print(table(rows if told is None else told))
+        if after:
+            typer.echo(after)
 
 
-def _table(rows: Sequence[dict[str, Any]]) -> None:
-    table = Table(*(key.upper() for key in rows[0]), box=None, pad_edge=False)
+def dump(value: object, output: Format) -> None:
+    """Print a value as JSON or YAML."""
+    if output is Format.JSON:
+        typer.echo(json.dumps(value, indent=2))
+    else:
+        typer.echo(yaml.safe_dump(value, sort_keys=False, allow_unicode=True), nl=False)
+
+
+def table(rows: Sequence[Row]) -> Table:
+    """Rows of the same keys, which are the headings."""
+    made = Table(*(key.upper() for key in rows[0]), box=None, pad_edge=False)
     for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
-    Console(markup=False).print(table)  # an IPv6 address has literal brackets
+        made.add_row(*(cell(value) for value in row.values()))
+    return made
+
+
+def cell(value: object) -> str:
+    """A value in a table: of a list the first few."""
+    if isinstance(value, list | tuple):
+        words = [str(word) for word in value]
+        more = f" and {len(words) - _MOST_WORDS} more" if len(words) > _MOST_WORDS else ""
+        return ", ".join(words[:_MOST_WORDS]) + more
+    return "" if value is None else str(value)

@@ -10,16 +10,20 @@ import asyncio
 import os
 import random
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import aiohttp
 import orjson
-from kubernetes.aio import config
-from kubernetes.aio.client import ApiClient, Configuration
+import yaml
 
 from hostport.cluster.complaints import Complaints
 from hostport.cluster.errors import ApiError, Busy, Forbidden, Gone, Passing, Unreachable, error_for
+
+if TYPE_CHECKING:
+    # Imported where it is used: it takes most of a second, and `--help` and completion can do without.
+    from kubernetes.aio.client import ApiClient, Configuration
 
 Json = dict[str, Any]
 
@@ -31,6 +35,8 @@ _LONGEST_WAIT_SECONDS = 15.0
 # Where there are bookmarks they come every minute; a watch that is silent for longer is begun anew.
 _WATCH_SECONDS = 290
 _SILENCE_SECONDS = 75.0
+
+_POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
@@ -45,22 +51,32 @@ class NoCluster(ApiError):
 
 
 class Api:
-    """Requests by path. Every method raises `ApiError`; what will pass by itself is logged here, once per cause."""
+    """Requests by path. Every method raises `ApiError`; what will pass by itself is logged here, once per cause.
 
-    def __init__(self, client: ApiClient) -> None:
+    `namespace` is the one that the kubeconfig's context names.
+    """
+
+    def __init__(self, client: ApiClient, namespace: str = "default") -> None:
         self._client = client
         self.complaints = Complaints()
+        self.namespace = namespace
 
     @classmethod
-    async def connect(cls, kubeconfig: str | None = None) -> Api:
+    async def connect(cls, kubeconfig: str | None = None, context: str | None = None) -> Api:
         """A connection to the cluster of `kubeconfig`, $KUBECONFIG, ~/.kube/config, or the Pod this runs in."""
+        from kubernetes.aio.client import ApiClient, Configuration
+        from kubernetes.aio.config import ConfigException
+
         configuration = Configuration()
         configuration.connection_pool_maxsize = 64
         try:
-            await _configure(configuration, kubeconfig)
-        except (config.ConfigException, OSError) as error:
+            namespace = await _configure(configuration, kubeconfig, context)
+        except (ConfigException, OSError) as error:
             raise NoCluster(str(error)) from error
-        return cls(ApiClient(configuration))
+        except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
+            # What the loader makes of a file that is no kubeconfig.
+            raise NoCluster(f"the kubeconfig can't be read ({_say(error)})") from error
+        return cls(ApiClient(configuration), namespace)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -173,14 +189,34 @@ def in_cluster() -> bool:
     return "KUBERNETES_SERVICE_HOST" in os.environ and not os.environ.get("KUBECONFIG")
 
 
-async def _configure(configuration: Configuration, kubeconfig: str | None) -> None:
-    """In a Pod without a kubeconfig the ServiceAccount's token, read anew every minute; else the kubeconfig."""
+async def _configure(configuration: Configuration, kubeconfig: str | None, context: str | None) -> str:
+    """Returns the namespace to work in.
+
+    In a Pod without a kubeconfig the ServiceAccount's token, read anew every minute; else the kubeconfig.
+    """
+    from kubernetes.aio import config
+
     named = kubeconfig or os.environ.get("KUBECONFIG")
-    if not named and in_cluster():
+    if not named and not context and in_cluster():
         config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]
-    else:
-        load = config.load_kube_config(config_file=named, client_configuration=configuration)  # type: ignore[no-untyped-call]
-        await load
+        return _pod_namespace()
+    files = named or config.KUBE_CONFIG_DEFAULT_LOCATION
+    _must_exist(files)
+    load = config.load_kube_config(files, context, configuration)  # type: ignore[no-untyped-call]
+    loader = await load
+    return str((loader.current_context["context"] or {}).get("namespace") or "default")
+
+
+def _must_exist(files: str) -> None:
+    if not any(Path(file).expanduser().is_file() for file in files.split(os.pathsep) if file):
+        raise NoCluster(f"{files}: no such file")
+
+
+def _pod_namespace() -> str:
+    try:
+        return _POD_NAMESPACE.read_text().strip() or "default"
+    except OSError:
+        return "default"
 
 
 def _with(path: str, query: Mapping[str, str]) -> str:

@@ -40,9 +40,9 @@ class Sink(Protocol):
         """The resourceVersion at which an object is remembered; 0 where none is."""
 
 
-async def _each_page(api: Api, path: str) -> AsyncIterator[tuple[int, list[Json]]]:
+async def _each_page(api: Api, path: str, **selectors: str) -> AsyncIterator[tuple[int, list[Json]]]:
     """The version of the list, the same for each page, and what stands on the page."""
-    query = {"limit": _PAGE}
+    query = {"limit": _PAGE, **selectors}
     while True:
         page = await api.get(path, **query)
         yield int(page["metadata"]["resourceVersion"]), page["items"]
@@ -52,9 +52,9 @@ async def _each_page(api: Api, path: str) -> AsyncIterator[tuple[int, list[Json]
         query["continue"] = token
 
 
-async def pages(api: Api, path: str, take: Callable[[Json], object]) -> None:
-    """Hand every object of a collection to `take`."""
-    async for _, items in _each_page(api, path):
+async def pages(api: Api, path: str, take: Callable[[Json], object], **selectors: str) -> None:
+    """Hand every object of a collection to `take`; `selectors` as the API server calls them (fieldSelector, …)."""
+    async for _, items in _each_page(api, path, **selectors):
         for raw in items:
             take(raw)
 

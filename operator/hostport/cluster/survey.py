@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from functools import partial
 
@@ -15,10 +16,14 @@ from hostport.cluster.client import Api, Json
 from hostport.cluster.errors import NotFound
 from hostport.cluster.foreign import is_claimed, node_uses, pod_use, service_use, template_use
 from hostport.cluster.reader import pages
+from hostport.cluster.stuck import stuck_pod
 from hostport.diagnosis.check import Entry, Evidence
+from hostport.diagnosis.pending import Stuck
 from hostport.ledger.book import Change
 from hostport.node.report import parse
 
+# What has run to its end holds no port.
+_LIVING = "status.phase!=Succeeded,status.phase!=Failed"
 _COUNTS = ("capacity", "allocated", "cooling", "foreign", "free")
 
 
@@ -32,18 +37,32 @@ class Survey:
         self.entries: list[Entry] = []
         self.unreadable: list[tuple[str, str]] = []
         self.counts: dict[str, dict[str, int]] = {}
+        self.stuck: dict[str, Stuck] = {}
 
-    async def make(self) -> Evidence:
-        """Read everything; raises `ApiError`."""
-        await pages(self._api, paths.NODES, self._node)
-        await pages(self._api, paths.POOLS, self._pool)
-        await pages(self._api, paths.BLOCKS, self._block)
-        for kind in KINDS.values():
-            await pages(self._api, paths.workloads(kind.name), partial(self._workload, kind))
-        await pages(self._api, paths.PODS, self._pod)
-        await pages(self._api, paths.SERVICES, self._service)
+    async def make(self, *, strict: bool = True) -> Evidence:
+        """Read everything, side by side; raises `ApiError`. Unless `strict`, our CRDs may be missing."""
+        workloads = (
+            pages(self._api, paths.workloads(kind.name), partial(self._workload, kind)) for kind in KINDS.values()
+        )
+        await asyncio.gather(
+            pages(self._api, paths.PODS, self._pod, fieldSelector=_LIVING),
+            pages(self._api, paths.NODES, self._node),
+            self._ledger(strict),
+            pages(self._api, paths.SERVICES, self._service),
+            pages(self._api, paths.NAMESPACES, self._namespace),
+            *workloads,
+        )
         await self._reports()
+        _ = self.state.scopes  # takers hold sets of nodes, which are filled when they are asked for
         return Evidence(self.state, self.entries, self.workloads, self.unreadable, self.counts)
+
+    async def _ledger(self, strict: bool) -> None:
+        try:
+            await pages(self._api, paths.POOLS, self._pool)
+            await pages(self._api, paths.BLOCKS, self._block)
+        except NotFound:
+            if strict:
+                raise
 
     async def _reports(self) -> None:
         """What node agents tell, where they are installed; after the Pods, which may be who listens."""
@@ -57,6 +76,9 @@ class Survey:
 
     def _node(self, raw: Json) -> None:
         self.state.see_nodes([Node.parse(raw)])
+
+    def _namespace(self, raw: Json) -> None:
+        self.state.namespaces[raw["metadata"]["name"]] = dict(raw["metadata"].get("labels") or {})
 
     def _pool(self, raw: Json) -> None:
         pool = Pool.parse(raw)
@@ -90,8 +112,12 @@ class Survey:
 
     def _pod(self, raw: Json) -> None:
         use = pod_use(raw)
-        if use is not None:
-            self.state.see_use(use.by, use)
+        if use is None:
+            return
+        self.state.see_use(use.by, use)
+        stuck = stuck_pod(raw)
+        if stuck is not None:
+            self.stuck[use.by] = stuck
 
     def _service(self, raw: Json) -> None:
         use = service_use(raw)

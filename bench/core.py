@@ -10,6 +10,7 @@ from random import Random
 from hostport.allocation.candidates import candidates
 from hostport.allocation.draft import Draft
 from hostport.allocation.found import look
+from hostport.allocation.holding import Holding
 from hostport.allocation.pick import Picker
 from hostport.allocation.plan import Planner
 from hostport.allocation.state import State
@@ -78,7 +79,8 @@ def _job(held: State, asker: Workload) -> tuple[Picker, Request, Draft]:
     request, draft = parse_request(asker), Draft(held)
     if request is None:
         raise AssertionError(asker)
-    return Picker(held, Random(1), asker, request, draft, look(held, asker, request)), request, draft
+    holding = Holding(held, asker, request, draft, look(held, asker, request))
+    return Picker(holding, Random(1)), request, draft
 
 
 def _plan(held: State, askers: list[Workload]) -> float:

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from random import Random
 
 from hostport.allocation.added import recognised
-from hostport.allocation.candidates import candidates
 from hostport.allocation.confine import Confinement, confine, release, unconfined
 from hostport.allocation.draft import Draft
 from hostport.allocation.environment import Environment, environment
-from hostport.allocation.found import Found, look, nothing_to_give, written
+from hostport.allocation.found import look, nothing_to_give, written
+from hostport.allocation.holding import Holding
+from hostport.allocation.keeping import keep
 from hostport.allocation.pick import Picker
 from hostport.allocation.rollout import Adjustment, Remark, adjust, fits, remarks, restore
 from hostport.allocation.runs import RunPicker
@@ -96,48 +97,51 @@ class Planner:
         found = look(self._state, workload, request)
         own = dict(self._state.book.of_owner(workload.key))
         draft = Draft(self._state)
-        picker = Picker(self._state, self._rng, workload, request, draft, found)
+        holding = Holding(self._state, workload, request, draft, found)
         try:
-            self._fill(picker, found, workload, request)
+            self._fill(holding)
         except BaseException:
             draft.undo()
             raise
         plan = Plan(workload, conflicts=found.conflicts)
-        plan.adopted = {entry.ref: picker.numbers[entry][0] for entry in picker.adopted}
-        for entry, (port, ip) in picker.numbers.items():
+        plan.adopted = {entry.ref: holding.numbers[entry][0] for entry in holding.adopted}
+        for entry, (port, ip) in holding.numbers.items():
             plan.assigned[entry.ref] = port
             if entry.host_port != port or (ip and entry.claim.ip != ip):
                 plan.ports.append((entry, port, ip))
         if own:
             self._leave(own, draft, now, plan)
-            plan.ports += [(entry, 0, ip) for entry, ip in found.ours.items() if entry not in picker.numbers]
+            plan.ports += [(entry, 0, ip) for entry, ip in found.ours.items() if entry not in holding.numbers]
         plan.granted = self._stamp(draft, now)
         plan.changes = draft.changes
-        self._confine(plan, picker.placement)
-        where = workload.placement if plan.confinement is None else picker.placement
+        self._confine(plan, holding.placement)
+        where = workload.placement if plan.confinement is None else holding.placement
         self._see_to_rollouts(plan, request, where)
-        told = {e: port for e, (port, _) in picker.numbers.items() if request.env or e.passthrough}
+        told = {e: port for e, (port, _) in holding.numbers.items() if request.env or e.passthrough}
         self._tell_containers(plan, told)
         if not found.wanted:
             plan.remarks += (nothing_to_give(workload, request),)
         return plan
 
-    def _fill(self, picker: Picker, found: Found, workload: Workload, request: Request) -> None:
-        if request.contiguous:
-            RunPicker(self._state, workload, request, found, picker).serve()
+    def _fill(self, holding: Holding) -> None:
+        if holding.request.contiguous:
+            RunPicker(holding).serve()
             return
-        if not picker.keep():
+        if not keep(holding):
             return
-        keeps = bool(picker.numbers)
-        if not keeps and not found.copies:
-            picker.start_at_home()
+        keeps = bool(holding.numbers)
+        if not keeps and not holding.found.copies:
+            holding.start_at_home()
         try:
-            picker.grant(candidates(self._state, workload, request, picker.placement))
+            self._pick(holding)
         except Refusal:
-            if keeps or workload.home == workload.placement:
+            if keeps or holding.workload.home == holding.workload.placement:
                 raise
-            picker.start_at_home()
-            picker.grant(candidates(self._state, workload, request, picker.placement))
+            holding.start_at_home()
+            self._pick(holding)
+
+    def _pick(self, holding: Holding) -> None:
+        Picker(holding, self._rng).grant(holding.candidates())
 
     def _confine(self, plan: Plan, placement: Placement) -> None:
         workload = plan.workload

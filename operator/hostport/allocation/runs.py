@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from hostport.allocation.candidates import candidates
-from hostport.allocation.excuses import Excuses, refuse_exact
-from hostport.allocation.found import Found, Number
-from hostport.allocation.pick import Group, Picker
+from hostport.allocation.found import Number
+from hostport.allocation.holding import Group, Holding
+from hostport.allocation.keeping import adopt, keep, keeps
 from hostport.allocation.policy import lowest_run
-from hostport.allocation.state import State
 from hostport.allocation.usurped import runs_on
 from hostport.api.podspec import PortEntry
 from hostport.api.pool import Pool
 from hostport.api.ports import LAST_PORT, Protocol
-from hostport.api.request import Request
-from hostport.api.workload import Workload
 from hostport.ledger.book import BLOCK_SIZE
 
 Fixed = dict[PortEntry, int]
@@ -27,22 +23,21 @@ class RunPicker:
     Every try is made in the draft and undone where it fails.
     """
 
-    def __init__(self, state: State, workload: Workload, request: Request, found: Found, picker: Picker) -> None:
-        self._state = state
-        self._workload = workload
-        self._request = request
-        self._found = found
-        self._picker = picker
-        self._entries = found.wanted
-        self._exact = _by_entry(self._entries, request.exact)
-        self._prefer = _by_entry(self._entries, request.prefer)
+    def __init__(self, holding: Holding) -> None:
+        self._holding = holding
+        self._state = holding.state
+        self._workload = holding.workload
+        self._found = holding.found
+        self._entries = holding.found.wanted
+        self._exact = _by_entry(self._entries, holding.request.exact)
+        self._prefer = _by_entry(self._entries, holding.request.prefer)
 
     def serve(self) -> None:
         """A run for all entries; raises a `Refusal` when none can be had."""
         if not self._entries or self._stay() or self._keep_or_extend():
             return
-        self._picker.start_at_home()
-        pools = candidates(self._state, self._workload, self._request, self._picker.placement)
+        self._holding.start_at_home()
+        pools = self._holding.candidates()
         for fixed in ({**self._prefer, **self._exact}, self._exact) if self._prefer else (self._exact,):
             for pool in pools:
                 if self._take_run(pool, fixed, {}):
@@ -56,11 +51,11 @@ class RunPicker:
             return False
         if not all(runs_on(self._state, self._workload, entry) for entry in copies):
             return False
-        if self._picker.keep():
-            self._picker.adopt(candidates(self._state, self._workload, self._request, self._picker.placement))
-        if all(entry in self._picker.numbers for entry in self._entries):
+        if keep(self._holding):
+            adopt(self._holding, self._holding.candidates())
+        if all(entry in self._holding.numbers for entry in self._entries):
             return True
-        self._picker.start_over()
+        self._holding.start_over()
         return False
 
     def _keep_or_extend(self) -> bool:
@@ -79,7 +74,7 @@ class RunPicker:
         kept: dict[tuple[Protocol, int], tuple[PortEntry, Number]] = {}
         for entry in sorted(held, key=lambda entry: entry.host_port != held[entry][0].port):
             number = held[entry][0]
-            if self._picker.still_wanted(entry, number):
+            if self._holding.still_wanted(entry, number):
                 kept.setdefault((entry.protocol, number.port), (entry, number))
         return dict(kept.values())
 
@@ -90,7 +85,7 @@ class RunPicker:
         for numbers in self._runs(pool, groups, fixed):
             if all(self._take(group, pool, port, kept) for group, port in zip(groups, numbers, strict=True)):
                 return True
-            self._picker.start_over()
+            self._holding.start_over()
         return False
 
     def _runs(self, pool: Pool, groups: list[Group], fixed: Fixed) -> Iterator[list[int]]:
@@ -98,10 +93,10 @@ class RunPicker:
         there = [next((fixed[entry] for entry in group if entry in fixed), 0) for group in groups]
         taken = {port for port in there if port}
         if not taken:
-            for seen in self._state.ways(pool, self._picker.placement):
-                first = lowest_run([self._picker.free_for(seen.view, group) for group in groups], BLOCK_SIZE)
+            for seen in self._state.ways(pool, self._holding.placement):
+                first = lowest_run([self._holding.free_for(seen.view, group) for group in groups], BLOCK_SIZE)
                 if first >= 0:
-                    self._picker.placement = seen.placement
+                    self._holding.placement = seen.placement
                     yield list(range(first, first + len(groups)))
         elif len(taken) == sum(map(bool, there)):
             for run in _around(there):
@@ -110,16 +105,16 @@ class RunPicker:
 
     def _take(self, group: Group, pool: Pool, port: int, kept: Mapping[PortEntry, Number]) -> bool:
         new = [entry for entry in group if entry not in kept]
-        return all(self._picker.keeps(entry, kept[entry]) for entry in group if entry in kept) and (
-            not new or self._picker.take_if_fit(new, pool, port)
+        return all(keeps(self._holding, entry, kept[entry]) for entry in group if entry in kept) and (
+            not new or self._holding.take_if_fit(new, pool, port)
         )
 
     def _refuse(self, pools: Sequence[Pool]) -> None:
         for entry, port in self._exact.items():
-            if not any(self._picker.take_if_fit([entry], pool, port) for pool in pools):
-                raise refuse_exact(self._state, self._workload, self._picker.placement, [entry], port, pools)
-        self._picker.start_over()
-        excuses = Excuses(self._state, self._workload, self._picker.placement)
+            if not any(self._holding.take_if_fit([entry], pool, port) for pool in pools):
+                raise self._holding.refused([entry], port, pools)
+        self._holding.start_over()
+        excuses = self._holding.excuses()
         for pool in pools:
             excuses.none(pool, self._entries)
             excuses.no_run(pool, self._entries, len(_groups(self._entries, self._exact)))

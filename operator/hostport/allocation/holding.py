@@ -1,0 +1,188 @@
+"""The numbers of one workload while they are being chosen, and their leases in a draft."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bitarray import bitarray
+
+from hostport.allocation.added import beside_declared
+from hostport.allocation.candidates import candidates, unfit
+from hostport.allocation.draft import Draft
+from hostport.allocation.excuses import Excuses, refuse_exact
+from hostport.allocation.found import NOTHING, Found, Number
+from hostport.allocation.occupancy import View, nodes_overlap
+from hostport.allocation.state import PoolView, State
+from hostport.api.errors import Refusal
+from hostport.api.lease import Lease, LeaseKey
+from hostport.api.names import AFFINITY_WAS
+from hostport.api.placement import Placement
+from hostport.api.podspec import PortEntry
+from hostport.api.pool import Pool
+from hostport.api.ports import ips_overlap
+from hostport.api.request import Request
+from hostport.api.workload import Workload
+
+Group = list[PortEntry]
+Numbers = dict[PortEntry, tuple[int, str]]
+
+
+class Holding:
+    """What one workload has in hand.
+
+    `numbers` are the hostPort and hostIP of each entry served, `adopted` those whose number was there already and had
+    no lease. `placement` is where the Pods may run with these: as the template has it, or narrower where a number
+    holds on only some of the nodes.
+    """
+
+    def __init__(
+        self, state: State, workload: Workload, request: Request, draft: Draft, found: Found = NOTHING
+    ) -> None:
+        self.state = state
+        self.workload = workload
+        self.request = request
+        self.draft = draft
+        self.found = found
+        self.numbers: Numbers = {}
+        self.adopted: list[PortEntry] = []
+        self._base = self.placement = self._beginning()
+
+    def _beginning(self) -> Placement:
+        """The placement that the template has; what we have added to it counts only with a number that it is for."""
+        workload, state = self.workload, self.state
+        if AFFINITY_WAS not in workload.annotations or self.found.copies:
+            return workload.placement
+        held = ((entry, number) for entry, numbers in self.found.held.items() for number in numbers)
+        names = {number.pool for entry, number in held if self.still_wanted(entry, number)}
+        fits = any(name in state.pools and state.ways(state.pools[name], workload.placement) for name in names)
+        return workload.placement if fits else workload.home
+
+    def start_over(self) -> None:
+        """Nothing kept, nothing taken."""
+        self.draft.undo()
+        self.numbers.clear()
+        self.adopted.clear()
+        self.placement = self._base
+
+    def start_at_home(self) -> None:
+        """Nothing that the workload has is kept, so that what the operator had added to its affinity does not count."""
+        self._base = self.workload.home
+        self.start_over()
+
+    def still_wanted(self, entry: PortEntry, number: Number) -> bool:
+        """Whether the annotations let the entry keep the number."""
+        exact = self.request.exact.get(entry.ref, number.port)
+        return exact == number.port and (self.request.pools is None or number.pool in self.request.pools)
+
+    def free_for(self, view: View, group: Group) -> bitarray:
+        """The numbers that are free for a group; not to be changed."""
+        bits = view.free_for([entry.protocol for entry in group])
+        return beside_declared(bits, self.workload) if group[0].passthrough else bits
+
+    def candidates(self) -> list[Pool]:
+        """The pools to try, best first; raises `NoMatchingPool` where there is none."""
+        return candidates(self.state, self.workload, self.request, self.placement)
+
+    def excuses(self) -> Excuses:
+        """A collection of reasons, empty yet, why pools have nothing for this workload."""
+        return Excuses(self.state, self.workload, self.placement)
+
+    def refused(self, group: Group, port: int, pools: Sequence[Pool]) -> Refusal:
+        """Why a group can't have exactly this number."""
+        return refuse_exact(self.state, self.workload, self.placement, group, port, pools)
+
+    def take_first(self, group: Group, port: int, pools: Sequence[Pool]) -> bool:
+        """Take this number from the first pool that has it."""
+        return any(self._take_if_free(group, pool, port) for pool in pools)
+
+    def take_if_fit(self, group: Group, pool: Pool, port: int) -> bool:
+        """Take this number if the pool may serve the workload and it can be had."""
+        return not unfit(self.state, self.workload, pool, self.placement) and self._take_if_free(group, pool, port)
+
+    def _take_if_free(self, group: Group, pool: Pool, port: int) -> bool:
+        if not self.excuses().none(pool, group, port):
+            return False
+        for seen in self.state.ways(pool, self.placement):
+            if all(self._is_free(pool, seen.view, entry, port) for entry in group):
+                self.take(group, pool, seen, port)
+                return True
+        return False
+
+    def _is_free(self, pool: Pool, view: View, entry: PortEntry, port: int) -> bool:
+        """Free, or taken by nobody but this workload itself: its own Pods and template, a lease of the same port."""
+        if not view.valid[entry.protocol][port]:
+            return False
+        if view.free[entry.protocol][port]:
+            return True
+        if any(self.state.occupancy.in_the_way(view, entry.protocol, port, self.workload.key)):
+            return False
+        return not self._is_by_hand(pool, entry, port) and self._is_ours_to_move(pool, view, entry, port)
+
+    def _is_by_hand(self, pool: Pool, entry: PortEntry, port: int) -> bool:
+        return any(
+            (claim.protocol, claim.port) == (entry.protocol, port) and ips_overlap(claim.ip, pool.host_ip)
+            for claim in self.found.by_hand
+        )
+
+    def _is_ours_to_move(self, pool: Pool, view: View, entry: PortEntry, port: int) -> bool:
+        """Whether the workload's own leases of a number may be for this entry.
+
+        That is so when they have been for it before; and when no other entry keeps the number, unless it rests.
+        """
+        for place, lease in self.state.book.of_owner(self.workload.key).items():
+            key = place[1]
+            if (key.protocol, key.port) != (entry.protocol, port) or not ips_overlap(key.ip, pool.host_ip):
+                continue
+            if place in self.draft.kept:
+                return False
+            if place[0] == pool.name:
+                if lease.port != entry.ref and lease.state != "active":
+                    return False
+            elif nodes_overlap(self.state.nodes_of(place), view.scope):
+                return False
+        return True
+
+    def take(self, group: Group, pool: Pool, seen: PoolView, port: int) -> None:
+        """Lease a number that is free on the nodes of `seen`, to which the Pods are kept from now on."""
+        for entry in group:
+            self.lease(entry, pool, self.keys(pool, seen, entry, port))
+        self.placement = seen.placement
+
+    def lease(self, entry: PortEntry, pool: Pool, keys: Sequence[LeaseKey]) -> None:
+        """Lease the number of these keys for an entry, whoever has it."""
+        for key in keys:
+            self._hold(pool, key, entry)
+        port = keys[0].port
+        if self.found.numbers:
+            self._drop_covered(pool, keys, self.found.numbers.get((entry.protocol, port), ()))
+        self.numbers[entry] = (port, pool.host_ip)
+
+    def _drop_covered(self, pool: Pool, keys: Sequence[LeaseKey], numbers: Sequence[Number]) -> None:
+        """A lease for the whole pool stands in for those of single nodes, in the same write."""
+        if keys[0].node:
+            return
+        for key in (key for number in numbers if number.pool == pool.name for key in number.keys if key.node):
+            if self.state.book.get(pool.name, key) is not None:
+                self.draft.put(pool.name, key, None)
+
+    def _hold(self, pool: Pool, key: LeaseKey, entry: PortEntry) -> None:
+        """The lease of `key`, new or as it stood, active and for this entry."""
+        self.draft.keep(pool.name, key)
+        before = self.state.book.get(pool.name, key)
+        if before is None:
+            self.draft.put(pool.name, key, Lease(self.workload.key, self.workload.uid, entry.ref))
+        elif before.state != "active" or (before.uid, before.port) != (self.workload.uid, entry.ref):
+            self.draft.put(pool.name, key, before.revived(self.workload.uid, entry.ref))
+
+    def keys(self, pool: Pool, seen: PoolView, entry: PortEntry, port: int) -> list[LeaseKey]:
+        """What must be leased for an entry to have a number: it for the whole pool, or for each node of the few.
+
+        A lease for the whole pool that the workload has already is enough for a few nodes as well.
+        """
+        whole = LeaseKey(port, entry.protocol, "", pool.host_ip)
+        if not seen.pinned:
+            return [whole]
+        before = self.state.book.get(pool.name, whole)
+        if before is not None and before.owner == self.workload.key:
+            return [whole]
+        return [LeaseKey(port, entry.protocol, node, pool.host_ip) for node in sorted(seen.view.scope)]

@@ -1,0 +1,101 @@
+"""What a workload has already: its leases, and numbers in its template that have lost theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hostport.allocation.found import Number, leased_to_others
+from hostport.allocation.holding import Holding
+from hostport.allocation.state import PoolView
+from hostport.allocation.usurped import runs_on
+from hostport.api.lease import LeaseKey
+from hostport.api.podspec import Claim, PortEntry
+from hostport.api.pool import Pool
+
+
+def keep(holding: Holding) -> list[PortEntry]:
+    """Keep or revive what the workload has; returns the entries that need a number, new or after all.
+
+    What the template shows goes first: a number that has changed entries is not to end up on both.
+    """
+    for shown in (True, False):
+        for entry, numbers in holding.found.held.items():
+            for number in numbers:
+                if entry not in holding.numbers and (number.port == entry.host_port) is shown:
+                    keeps(holding, entry, number)
+    return [entry for entry in holding.found.wanted if entry not in holding.numbers]
+
+
+def keeps(holding: Holding, entry: PortEntry, number: Number) -> bool:
+    """Keep a number if it may be kept.
+
+    What is in use stays, whatever has become of the pool. What rests, or must be leased on more nodes, is taken
+    like a new number.
+    """
+    pool = holding.state.pools.get(number.pool)
+    if pool is None or not holding.still_wanted(entry, number):
+        return False
+    ways = holding.state.ways(pool, holding.placement)
+    if not ways and _is_lost(holding, entry, number, pool):
+        return False
+    seen = next((way for way in ways if _is_valid(way, number)), holding.state.view(pool, holding.placement))
+    keys = holding.keys(pool, seen, entry, number.port) or number.keys
+    if any((pool.name, key) in holding.draft.kept for key in keys):
+        return False
+    if any(_is_new(holding, pool, key) for key in keys):
+        return holding.take_if_fit([entry], pool, number.port)
+    holding.lease(entry, pool, keys)
+    holding.placement = seen.placement
+    return True
+
+
+def _is_lost(holding: Holding, entry: PortEntry, number: Number, pool: Pool) -> bool:
+    """Whether a workload that has left the pool's nodes can't keep its number on the nodes where it is now.
+
+    There, the lease does not guard it. Its own template does, if it shows the number and nobody else has it.
+    """
+    if not holding.state.eligible(holding.placement):
+        return False
+    claim = Claim(entry.protocol, number.port, pool.host_ip)
+    return entry.host_port != number.port or any(leased_to_others(holding.state, holding.workload, claim))
+
+
+def _is_new(holding: Holding, pool: Pool, key: LeaseKey) -> bool:
+    lease = holding.state.book.get(pool.name, key)
+    return lease is None or lease.owner != holding.workload.key or bool(lease.released)
+
+
+def adopt(holding: Holding, pools: Sequence[Pool]) -> None:
+    """Lease the numbers that carry our mark but have no lease, where they can be had, or Pods run on them.
+
+    A ledger that has been emptied or restored must not move what runs, whatever the pool allows by now.
+    """
+    for entry, port in holding.found.copies.items():
+        if entry in holding.numbers or holding.request.exact.get(entry.ref, port) != port:
+            continue
+        if holding.take_first([entry], port, pools) or _stay(holding, entry, port, pools):
+            holding.adopted.append(entry)
+
+
+def _stay(holding: Holding, entry: PortEntry, port: int, pools: Sequence[Pool]) -> bool:
+    if not runs_on(holding.state, holding.workload, entry):
+        return False
+    pool = _home_of(port, pools)
+    keys = holding.keys(pool, holding.state.view(pool, holding.placement), entry, port)
+    taken = {(pool.name, key) for key in keys if holding.state.book.get(pool.name, key) is not None}
+    if taken != {holding.found.usurped[entry]} if entry in holding.found.usurped else taken:
+        return False
+    for place in taken:
+        holding.draft.put(*place, None)
+    holding.lease(entry, pool, keys)
+    return True
+
+
+def _is_valid(seen: PoolView, number: Number) -> bool:
+    valid = seen.view.valid.get(number.protocol)
+    return valid is not None and bool(valid[number.port])
+
+
+def _home_of(port: int, pools: Sequence[Pool]) -> Pool:
+    """The pool that a number is from; one that is in no range any more is kept by the first."""
+    return next((pool for pool in pools if port in pool.all_ports), pools[0])

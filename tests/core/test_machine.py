@@ -14,25 +14,18 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from hostport.allocation.plan import Plan
 from hostport.allocation.summary import summarize
 from hostport.api.affinity import required
 from hostport.api.errors import (
-    InvalidAnnotation,
-    NoMatchingPool,
-    PoolExhausted,
-    QuotaExceeded,
     Refusal,
-    RequestRefused,
 )
 from hostport.api.lease import Lease
 from hostport.api.placement import Placement
 from hostport.api.ports import Protocol
-from hostport.ledger.book import Change
 from hostport.ledger.book import Place as Where
-from tests.core import truths
 from tests.core.build import Json, deployment
-from tests.core.naive import ANY, LOCAL, Claim, Cluster, Held, Ledger, Node, Place, Pool, can_be_served, has_run
+from tests.core.judge import Judge, claims, container_of, ports_of
+from tests.core.naive import ANY, LOCAL, Claim, Cluster, Node, Place, Pool
 from tests.core.world import Unacceptable, World
 
 _NODES = ("n1", "n2", "n3", "n4")
@@ -127,6 +120,7 @@ class Life(RuleBasedStateMachine):
         self.running: set[str] = set()
         self.now = 0
         self.resting_since: dict[Where, int] = {}
+        self.judge = Judge(self.world, self.cluster, self.places, self.shapes)
         self.turns = cycle(_PLACES)
 
     @initialize(address=st.sampled_from([ANY, LOCAL]), p=_SPECS, q=_SPECS, zones=st.tuples(_ZONES, _ZONES, _ZONES))
@@ -200,13 +194,13 @@ class Life(RuleBasedStateMachine):
         """A user replaces the object by his manifest, in which nothing of ours stands."""
         name = data.draw(st.sampled_from(sorted(self.places)))
         manifest = self.world.manifest(name)
-        _ports(manifest)[:] = [port for port in _ports(manifest) if port.get("name")]
-        for port in _ports(manifest):
+        ports_of(manifest)[:] = [port for port in ports_of(manifest) if port.get("name")]
+        for port in ports_of(manifest):
             port.pop("hostPort", None)
             port.pop("hostIP", None)
         for note in ("assigned", "env-added", "affinity-was"):
             manifest["metadata"]["annotations"].pop(f"hostport/{note}", None)
-        _container(manifest).pop("env", None)
+        container_of(manifest).pop("env", None)
         manifest["spec"]["template"]["spec"].pop("affinity", None)
         manifest["spec"]["template"]["spec"].update(self.places[name].spec())
         self._again(name, lambda: self.world.replace(manifest))
@@ -250,7 +244,7 @@ class Life(RuleBasedStateMachine):
             self.world.run(name, on=node)
             manifest = self.world.manifest(name)
             self.running.add(f"{name}-{node}")
-            self.cluster.foreign[f"{name}-{node}"] = _claims(f"Deployment/default/{name}", manifest, frozenset({node}))
+            self.cluster.foreign[f"{name}-{node}"] = claims(f"Deployment/default/{name}", manifest, frozenset({node}))
 
     @precondition(lambda self: self.running)
     @rule(data=st.data())
@@ -347,14 +341,14 @@ class Life(RuleBasedStateMachine):
             view = self.world.state.view(self.world.state.pools[pool.name], Placement.parse(place.spec())).view
             for protocol in pool.protocols:
                 free = set(view.free[Protocol(protocol)].search(1))
-                assert free == self._ledger(self.world.ledger).free(pool, place, protocol)
+                assert free == self.judge.ledger(self.world.ledger).free(pool, place, protocol)
 
     @invariant()
     def every_number_counts_once(self) -> None:
         for pool in self.cluster.pools.values():
             summary = summarize(self.world.state, self.world.state.pools[pool.name])
             for protocol, counts in summary.by_protocol.items():
-                naive = self._ledger(self.world.ledger).counts(pool, protocol)
+                naive = self.judge.ledger(self.world.ledger).counts(pool, protocol)
                 assert (counts.capacity, counts.allocated, counts.cooling, counts.foreign) == naive
 
     def _again(self, name: str, act: Callable[[], object]) -> None:
@@ -375,188 +369,17 @@ class Life(RuleBasedStateMachine):
             self.settled.add(name)
         self.places[name], self.shapes[name] = place, groups
         for plan, before in zip(self.world.plans[first:], self.world.before[first:], strict=True):
-            self._judge(name, plan, before)
+            self.judge.plan(name, plan, before)
         if name in self.settled:
-            self._judge_service(name)
+            self.judge.service(name)
         manifest = self.world.manifest(name)
         stands = place.as_written(required(manifest["spec"]["template"]["spec"].get("affinity")))
-        self.cluster.foreign[name] = _claims(f"Deployment/default/{name}", manifest, stands)
-
-    def _judge(self, name: str, plan: Plan, before: truths.Leases) -> None:
-        owner = f"Deployment/default/{name}"
-        ledger = self._ledger(before)
-        # What stands in the template as the plan is made is its own, not somebody's in the way.
-        for change in plan.changes:
-            known = before.get((change.pool, change.key))
-            assert known is None or known.owner == owner
-            if change.lease is None:
-                assert change.key.node, "only a lease for the whole pool takes the place of others"
-                continue
-            assert change.lease.owner == owner
-            if change.lease.state == "active" and (known is None or known.state == "released"):
-                self._judge_grant(name, plan, change, ledger)
-        self._judge_quota(plan, before)
-        own = any(lease.owner == owner for lease in before.values())
-        if plan.refusal is not None and not own and not plan.workload.claims:
-            self._judge_refusal(name, plan.refusal, ledger)
-
-    def _judge_grant(self, name: str, plan: Plan, change: Change, ledger: Ledger) -> None:
-        """What is granted was valid and free wherever the Pods may run from then on."""
-        pool, key = self.cluster.pools[change.pool], change.key
-        place = self.places[name].as_written(required(_affinity(plan)))
-        runs_on = self.cluster.runs_on(place)
-        assert runs_on <= self.cluster.runs_on(self.places[name])
-        assert key.protocol in pool.protocols
-        assert key.ip == pool.ip
-        assert self.cluster.fits(pool, place)
-        assert key.port in self.cluster.valid(pool, place)
-        assert not key.node or key.node in runs_on
-        nodes = {key.node} if key.node else self.cluster.nodes_of(pool)
-        owner = f"Deployment/default/{name}"
-        assert ledger.holders(key.protocol, key.port, pool.ip, nodes) <= {owner}
-        assert self.cluster.on(key.protocol, key.port, pool.ip, runs_on) <= {owner}
-
-    def _judge_quota(self, plan: Plan, before: truths.Leases) -> None:
-        """No plan takes a namespace above its quota, or further above it."""
-        after = dict(before)
-        for pool, key, lease in plan.changes:
-            if lease is None:
-                after.pop((pool, key), None)
-            else:
-                after[pool, key] = lease
-        for pool in self.cluster.pools.values():
-            if pool.quota is not None:
-                assert _held(after, pool.name) <= max(pool.quota, _held(before, pool.name))
-
-    def _judge_service(self, name: str) -> None:
-        """Who is not refused has a number for every port that is asked for, leased wherever his Pods may run."""
-        manifest = self.world.manifest(name)
-        self._judge_additions(manifest, self.world.plans[-1])
-        if manifest["metadata"]["annotations"]["hostport/auto"] != "true":
-            return
-        assert all(self.world.shown(name))
-        plan = self.world.plans[-1]
-        held = [(pool, key) for (pool, key), lease in self.world.ledger.items() if lease.owner == plan.workload.key]
-        for entry in plan.workload.entries:
-            port = plan.assigned.get(entry.ref)
-            if port is None:
-                continue  # written by hand
-            keys = [(pool, k) for pool, k in held if (k.protocol, k.port) == (entry.protocol, port)]
-            assert keys, f"{entry.ref} has no lease"
-            stands = self.places[name].as_written(required(plan.workload.affinity))
-            self._judge_cover(stands, [(pool, key.node) for pool, key in keys])
-        notes = manifest["metadata"]["annotations"]
-        asked = dict(word.split("=") for word in notes.get("hostport/request", "").split(",") if word)
-        assert all(plan.assigned.get(f"app/{ref}", int(port)) == int(port) for ref, port in asked.items())
-        if notes.get("hostport/contiguous") == "true" and len(plan.assigned) == len(plan.workload.entries):
-            numbers = set(plan.assigned.values())
-            assert max(numbers) - min(numbers) + 1 == len(numbers)
-
-    def _judge_additions(self, manifest: Json, plan: Plan) -> None:
-        """Containers are told what is asked for and nothing else; what is passed through has entries, nothing else."""
-        notes = manifest["metadata"]["annotations"]
-        asks = notes["hostport/auto"] == "true"
-        words = [word.strip() for word in notes.get("hostport/passthrough", "").split(",") if word]
-        passed = [word.partition("/")[0] for word in words] if asks else []
-        told = {ref.partition("/")[2]: port for ref, port in plan.assigned.items()}
-        if notes.get("hostport/env") != "true":
-            told = {name: told[name] for name in passed}
-        env = {variable["name"]: variable["value"] for variable in _container(manifest).get("env", ())}
-        assert env == {f"HOSTPORT_{name.upper()}": str(port) for name, port in told.items()}
-        added = [(port["containerPort"], port["hostPort"]) for port in _ports(manifest) if not port.get("name")]
-        assert sorted(added) == sorted((told[name], told[name]) for name in passed)
-
-    def _judge_cover(self, place: Place, leased: list[tuple[str, str]]) -> None:
-        runs_on = self.cluster.runs_on(place)
-        if any(not node for _, node in leased):
-            return
-        assert place.pinned
-        pools = {pool for pool, _ in leased}
-        inside = {name for pool in pools for name in runs_on & self.cluster.nodes_of(self.cluster.pools[pool])}
-        assert inside <= {node for _, node in leased}
-
-    def _judge_refusal(self, name: str, refusal: Refusal, ledger: Ledger) -> None:
-        """A newcomer is only refused what he could not have had."""
-        notes = self.world.manifest(name)["metadata"]["annotations"]
-        named = notes.get("hostport/pool")
-        pools = [p for p in self.cluster.pools.values() if (p.name in named.split(",") if named else p.default)]
-        quota = any(pool.quota is not None for pool in pools)
-        for place in self.cluster.choices(self.places[name]):
-            choices = [
-                {protocol: ledger.free(pool, place, protocol) for protocol in ("TCP", "UDP")}
-                for pool in pools
-                if self.cluster.fits(pool, place)
-            ]
-            self._judge_excuse(refusal, notes, self.shapes[name], choices, quota=quota)
-
-    def _judge_excuse(
-        self,
-        refusal: Refusal,
-        notes: dict[str, str],
-        groups: list[set[str]],
-        choices: list[dict[str, set[int]]],
-        *,
-        quota: bool,
-    ) -> None:
-        match refusal:
-            case InvalidAnnotation():
-                pass
-            case QuotaExceeded():
-                assert quota
-            case RequestRefused() if choices:
-                exact = notes["hostport/request"].split(",")
-                numbers = {int(word.partition("=")[2]) for word in exact}
-                assert any(not all(n in free for free in choice.values()) for n in numbers for choice in choices)
-            case PoolExhausted() | NoMatchingPool() if not quota and "hostport/request" not in notes:
-                if notes.get("hostport/contiguous") == "true":
-                    assert not any(has_run(groups, choice) for choice in choices)
-                elif groups:
-                    assert not can_be_served(groups, choices)
-
-    # The model
-
-    def _ledger(self, leases: truths.Leases) -> Ledger:
-        held = [
-            Held(pool, key.port, key.protocol, key.node, key.ip, lease.owner, lease.state)
-            for (pool, key), lease in leases.items()
-        ]
-        return Ledger(self.cluster, held)
+        self.cluster.foreign[name] = claims(f"Deployment/default/{name}", manifest, stands)
 
     def _has_left_its_pool(self, name: str) -> bool:
         runs_on = self.cluster.runs_on(self.places[name])
         held = {pool for (pool, _), lease in self.world.ledger.items() if lease.owner == f"Deployment/default/{name}"}
         return any(not runs_on & self.cluster.nodes_of(self.cluster.pools[pool]) for pool in held)
-
-
-def _container(manifest: Json) -> Json:
-    found: Json = manifest["spec"]["template"]["spec"]["containers"][0]
-    return found
-
-
-def _affinity(plan: Plan) -> Json | None:
-    """What stands in the template when a plan is carried out."""
-    confinement = plan.confinement
-    written = confinement is not None and confinement.affinity is not None
-    return confinement.affinity if confinement is not None and written else plan.workload.affinity
-
-
-def _ports(manifest: Json) -> list[Json]:
-    found: list[Json] = _container(manifest)["ports"]
-    return found
-
-
-def _claims(owner: str, manifest: Json, nodes: frozenset[str] | Place) -> list[Claim]:
-    return [
-        Claim(owner, port["protocol"], port["hostPort"], port.get("hostIP", ANY), nodes)
-        for port in _ports(manifest)
-        if port.get("hostPort")
-    ]
-
-
-def _held(leases: truths.Leases, pool: str) -> int:
-    return len(
-        {(key.port, key.protocol) for (name, key), lease in leases.items() if name == pool and not lease.released}
-    )
 
 
 TestLife = Life.TestCase

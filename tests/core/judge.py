@@ -1,0 +1,205 @@
+"""Judges what the operator has done in a random life: with sets of nodes and numbers, and nothing cleverer."""
+
+from __future__ import annotations
+
+from hostport.allocation.plan import Plan
+from hostport.api.affinity import required
+from hostport.api.errors import (
+    InvalidAnnotation,
+    NoMatchingPool,
+    PoolExhausted,
+    QuotaExceeded,
+    Refusal,
+    RequestRefused,
+)
+from hostport.ledger.book import Change
+from tests.core import truths
+from tests.core.build import Json
+from tests.core.naive import ANY, Claim, Cluster, Held, Ledger, Place, can_be_served, has_run
+from tests.core.world import World
+
+
+class Judge:
+    """Sees the world as it is, and where the Pods of each workload may run, by what its user has written.
+
+    `shapes` are the groups of protocols that need a number each.
+    """
+
+    def __init__(
+        self, world: World, cluster: Cluster, places: dict[str, Place], shapes: dict[str, list[set[str]]]
+    ) -> None:
+        self._world = world
+        self._cluster = cluster
+        self._places = places
+        self._shapes = shapes
+
+    def plan(self, name: str, plan: Plan, before: truths.Leases) -> None:
+        """What a plan does to the leases that there were."""
+        owner = f"Deployment/default/{name}"
+        ledger = self.ledger(before)
+        # What stands in the template as the plan is made is its own, not somebody's in the way.
+        for change in plan.changes:
+            known = before.get((change.pool, change.key))
+            assert known is None or known.owner == owner
+            if change.lease is None:
+                assert change.key.node, "only a lease for the whole pool takes the place of others"
+                continue
+            assert change.lease.owner == owner
+            if change.lease.state == "active" and (known is None or known.state == "released"):
+                self._grant(name, plan, change, ledger)
+        self._quota(plan, before)
+        own = any(lease.owner == owner for lease in before.values())
+        if plan.refusal is not None and not own and not plan.workload.claims:
+            self._refusal(name, plan.refusal, ledger)
+
+    def _grant(self, name: str, plan: Plan, change: Change, ledger: Ledger) -> None:
+        """What is granted was valid and free wherever the Pods may run from then on."""
+        pool, key = self._cluster.pools[change.pool], change.key
+        place = self._places[name].as_written(required(_affinity(plan)))
+        runs_on = self._cluster.runs_on(place)
+        assert runs_on <= self._cluster.runs_on(self._places[name])
+        assert key.protocol in pool.protocols
+        assert key.ip == pool.ip
+        assert self._cluster.fits(pool, place)
+        assert key.port in self._cluster.valid(pool, place)
+        assert not key.node or key.node in runs_on
+        nodes = {key.node} if key.node else self._cluster.nodes_of(pool)
+        owner = f"Deployment/default/{name}"
+        assert ledger.holders(key.protocol, key.port, pool.ip, nodes) <= {owner}
+        assert self._cluster.on(key.protocol, key.port, pool.ip, runs_on) <= {owner}
+
+    def _quota(self, plan: Plan, before: truths.Leases) -> None:
+        """No plan takes a namespace above its quota, or further above it."""
+        after = dict(before)
+        for pool, key, lease in plan.changes:
+            if lease is None:
+                after.pop((pool, key), None)
+            else:
+                after[pool, key] = lease
+        for pool in self._cluster.pools.values():
+            if pool.quota is not None:
+                assert _held(after, pool.name) <= max(pool.quota, _held(before, pool.name))
+
+    def service(self, name: str) -> None:
+        """Who is not refused has a number for every port that is asked for, leased wherever his Pods may run."""
+        manifest = self._world.manifest(name)
+        self._additions(manifest, self._world.plans[-1])
+        if manifest["metadata"]["annotations"]["hostport/auto"] != "true":
+            return
+        assert all(self._world.shown(name))
+        plan = self._world.plans[-1]
+        held = [(pool, key) for (pool, key), lease in self._world.ledger.items() if lease.owner == plan.workload.key]
+        for entry in plan.workload.entries:
+            port = plan.assigned.get(entry.ref)
+            if port is None:
+                continue  # written by hand
+            keys = [(pool, k) for pool, k in held if (k.protocol, k.port) == (entry.protocol, port)]
+            assert keys, f"{entry.ref} has no lease"
+            stands = self._places[name].as_written(required(plan.workload.affinity))
+            self._cover(stands, [(pool, key.node) for pool, key in keys])
+        notes = manifest["metadata"]["annotations"]
+        asked = dict(word.split("=") for word in notes.get("hostport/request", "").split(",") if word)
+        assert all(plan.assigned.get(f"app/{ref}", int(port)) == int(port) for ref, port in asked.items())
+        if notes.get("hostport/contiguous") == "true" and len(plan.assigned) == len(plan.workload.entries):
+            numbers = set(plan.assigned.values())
+            assert max(numbers) - min(numbers) + 1 == len(numbers)
+
+    def _additions(self, manifest: Json, plan: Plan) -> None:
+        """Containers are told what is asked for and nothing else; what is passed through has entries, nothing else."""
+        notes = manifest["metadata"]["annotations"]
+        asks = notes["hostport/auto"] == "true"
+        words = [word.strip() for word in notes.get("hostport/passthrough", "").split(",") if word]
+        passed = [word.partition("/")[0] for word in words] if asks else []
+        told = {ref.partition("/")[2]: port for ref, port in plan.assigned.items()}
+        if notes.get("hostport/env") != "true":
+            told = {name: told[name] for name in passed}
+        env = {variable["name"]: variable["value"] for variable in container_of(manifest).get("env", ())}
+        assert env == {f"HOSTPORT_{name.upper()}": str(port) for name, port in told.items()}
+        added = [(port["containerPort"], port["hostPort"]) for port in ports_of(manifest) if not port.get("name")]
+        assert sorted(added) == sorted((told[name], told[name]) for name in passed)
+
+    def _cover(self, place: Place, leased: list[tuple[str, str]]) -> None:
+        runs_on = self._cluster.runs_on(place)
+        if any(not node for _, node in leased):
+            return
+        assert place.pinned
+        pools = {pool for pool, _ in leased}
+        inside = {name for pool in pools for name in runs_on & self._cluster.nodes_of(self._cluster.pools[pool])}
+        assert inside <= {node for _, node in leased}
+
+    def _refusal(self, name: str, refusal: Refusal, ledger: Ledger) -> None:
+        """A newcomer is only refused what he could not have had."""
+        notes = self._world.manifest(name)["metadata"]["annotations"]
+        named = notes.get("hostport/pool")
+        pools = [p for p in self._cluster.pools.values() if (p.name in named.split(",") if named else p.default)]
+        quota = any(pool.quota is not None for pool in pools)
+        for place in self._cluster.choices(self._places[name]):
+            choices = [
+                {protocol: ledger.free(pool, place, protocol) for protocol in ("TCP", "UDP")}
+                for pool in pools
+                if self._cluster.fits(pool, place)
+            ]
+            self._excuse(refusal, notes, self._shapes[name], choices, quota=quota)
+
+    def _excuse(
+        self,
+        refusal: Refusal,
+        notes: dict[str, str],
+        groups: list[set[str]],
+        choices: list[dict[str, set[int]]],
+        *,
+        quota: bool,
+    ) -> None:
+        match refusal:
+            case InvalidAnnotation():
+                pass
+            case QuotaExceeded():
+                assert quota
+            case RequestRefused() if choices:
+                exact = notes["hostport/request"].split(",")
+                numbers = {int(word.partition("=")[2]) for word in exact}
+                assert any(not all(n in free for free in choice.values()) for n in numbers for choice in choices)
+            case PoolExhausted() | NoMatchingPool() if not quota and "hostport/request" not in notes:
+                if notes.get("hostport/contiguous") == "true":
+                    assert not any(has_run(groups, choice) for choice in choices)
+                elif groups:
+                    assert not can_be_served(groups, choices)
+
+    def ledger(self, leases: truths.Leases) -> Ledger:
+        """Leases as the naive cluster knows them."""
+        held = [
+            Held(pool, key.port, key.protocol, key.node, key.ip, lease.owner, lease.state)
+            for (pool, key), lease in leases.items()
+        ]
+        return Ledger(self._cluster, held)
+
+
+def container_of(manifest: Json) -> Json:
+    found: Json = manifest["spec"]["template"]["spec"]["containers"][0]
+    return found
+
+
+def _affinity(plan: Plan) -> Json | None:
+    """What stands in the template when a plan is carried out."""
+    confinement = plan.confinement
+    written = confinement is not None and confinement.affinity is not None
+    return confinement.affinity if confinement is not None and written else plan.workload.affinity
+
+
+def ports_of(manifest: Json) -> list[Json]:
+    found: list[Json] = container_of(manifest)["ports"]
+    return found
+
+
+def claims(owner: str, manifest: Json, nodes: frozenset[str] | Place) -> list[Claim]:
+    return [
+        Claim(owner, port["protocol"], port["hostPort"], port.get("hostIP", ANY), nodes)
+        for port in ports_of(manifest)
+        if port.get("hostPort")
+    ]
+
+
+def _held(leases: truths.Leases, pool: str) -> int:
+    return len(
+        {(key.port, key.protocol) for (name, key), lease in leases.items() if name == pool and not lease.released}
+    )

@@ -66,7 +66,7 @@ def explain(
         if not keys and where is not None:
             known("namespace", where, seen.state.namespaces)
         chosen = list(dict.fromkeys(keys)) or concerned(seen.state, seen.workloads, where)
-        return [tell(seen.state, seen.workloads, survey.stuck, key) for key in chosen]
+        return [tell(seen.state, seen.workloads, survey.stuck, survey.leaving, key) for key in chosen]
 
     stories = ask(look, kubeconfig, context)
     if output is not Format.TABLE:

@@ -27,6 +27,14 @@ def workload(key: str) -> str:
     return f"{workloads(kind, namespace)}/{name}"
 
 
+def owned(key: str) -> str:
+    """The object of an owner's key: a workload's, a Pod's or a Service's; the empty string for any other kind."""
+    kind, _, name = key.partition("/")
+    if kind in ("Pod", "Service"):
+        return f"/api/v1/namespaces/{name.replace('/', f'/{kind.lower()}s/')}"
+    return workload(key) if kind in KINDS else ""
+
+
 def pods(namespace: str) -> str:
     """The Pods of a namespace."""
     return f"/api/v1/namespaces/{namespace}/pods"

@@ -34,6 +34,11 @@ def is_preempted(pod: Json) -> bool:
     return (target.get("status"), target.get("reason")) == ("True", "PreemptionByScheduler")
 
 
+def is_leaving(pod: Json) -> bool:
+    """Whether it is being deleted."""
+    return "deletionTimestamp" in pod["metadata"]
+
+
 def _condition(pod: Json, kind: str) -> Json:
     conditions = (pod.get("status") or {}).get("conditions") or ()
     return next((condition for condition in conditions if condition.get("type") == kind), {})

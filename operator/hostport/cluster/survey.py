@@ -16,8 +16,9 @@ from hostport.cluster.client import Api, Json
 from hostport.cluster.errors import NotFound
 from hostport.cluster.foreign import is_claimed, node_uses, pod_use, service_use, template_use
 from hostport.cluster.reader import pages
-from hostport.cluster.stuck import stuck_pod
+from hostport.cluster.stuck import is_leaving, stuck_pod
 from hostport.diagnosis.check import Entry, Evidence
+from hostport.diagnosis.holders import POD
 from hostport.diagnosis.pending import Stuck
 from hostport.ledger.book import Change
 from hostport.node.report import parse
@@ -38,6 +39,7 @@ class Survey:
         self.unreadable: list[tuple[str, str]] = []
         self.counts: dict[str, dict[str, int]] = {}
         self.stuck: dict[str, Stuck] = {}
+        self.leaving: set[str] = set()
 
     async def make(self, *, strict: bool = True) -> Evidence:
         """Read everything, side by side; raises `ApiError`. Unless `strict`, our CRDs may be missing."""
@@ -115,6 +117,8 @@ class Survey:
         if use is None:
             return
         self.state.see_use(use.by, use)
+        if is_leaving(raw):
+            self.leaving.add(use.by.removeprefix(POD))
         stuck = stuck_pod(raw)
         if stuck is not None:
             self.stuck[use.by] = stuck

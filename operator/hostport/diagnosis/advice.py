@@ -16,6 +16,11 @@ from hostport.api.workload import KINDS, Workload
 
 # The template of a Job can't be changed once it is there.
 _CHANGEABLE = frozenset(KINDS) - {"Job"}
+# Those who have no template. Static Pods are a node's own as well.
+_WAYS_OUT = {
+    "Service": "give the Service another nodePort",
+    "Node": "on the node, give that process or static Pod another port",
+}
 
 
 class Better(NamedTuple):
@@ -30,8 +35,9 @@ def advise(state: State, workloads: Mapping[str, Workload], owner: str, claim: C
 
     `workloads` are those that are known to ask.
     """
-    if owner.startswith("Service/"):
-        return "give the Service another nodePort"
+    kind = owner.partition("/")[0]
+    if kind in _WAYS_OUT:
+        return _WAYS_OUT[kind]
     workload = workloads.get(owner) or _unknown(owner, placement)
     better = nearest(state, workload, claim)
     free = f"{better.port} is free in pool {better.pool.name}" if better else _nothing(state)

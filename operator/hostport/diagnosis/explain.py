@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from random import Random
 
@@ -42,17 +42,20 @@ class Story:
     says: list[str] = field(default_factory=list)
 
 
-def explain(state: State, workloads: Mapping[str, Workload], stuck: Mapping[str, Stuck], key: str) -> Story:
+def explain(
+    state: State, workloads: Mapping[str, Workload], stuck: Mapping[str, Stuck], leaving: Set[str], key: str
+) -> Story:
     """The story of the workload `key` (Kind/namespace/name), or of a Pod of nobody's.
 
-    It asks the planner what would be done now, which changes `state`.
+    `stuck` are the Pods that can't be scheduled, `leaving` those that are being deleted. It asks the planner what would
+    be done now, which changes `state`.
     """
     workload = workloads.get(key)
     story = Story(key, workload.annotations.get(AUTO, "") if workload else "")
     story.pods.update(_pods(state, key))
     story.ports.extend(_ports(state, workload, key))
     for pod in (pod for pod in stuck.values() if pod.owner == key):
-        conflict = diagnose(state, workloads, pod)
+        conflict = diagnose(state, workloads, pod, leaving)
         if conflict is not None:
             story.says.append(f"{pod.by} is Pending: {conflict.text}.")
     for found in intrusions(state):

@@ -11,10 +11,13 @@ from hostport.api.lease import Lease, LeaseKey
 from hostport.api.placement import Placement
 from hostport.api.podspec import Claim
 from hostport.api.ports import ips_overlap
-from hostport.api.workload import Workload
+from hostport.api.workload import KINDS, Workload
 from hostport.diagnosis.advice import advise, placement_of
-from hostport.diagnosis.holders import is_waiting
+from hostport.diagnosis.holders import POD, is_waiting
+from hostport.diagnosis.pending import Parties
 from hostport.diagnosis.words import some
+
+_KNOWN = {*KINDS, "Pod", "Service"}
 
 
 class Intrusion(NamedTuple):
@@ -31,6 +34,18 @@ class Intrusion(NamedTuple):
     def owner(self) -> str:
         """Whose the number is."""
         return self.lease.owner
+
+    @property
+    def told(self) -> str:
+        """Whom of the newcomer's to tell: itself if its kind is known, else the first of its Pods, else nobody."""
+        if self.intruder.partition("/")[0] in _KNOWN:
+            return self.intruder
+        return next((f"Pod/{by.removeprefix(POD)}" for by in self.how if by.startswith(POD)), "")
+
+    @property
+    def parties(self) -> Parties:
+        """What makes it one conflict and not two."""
+        return Parties(self.key.protocol, self.key.port, frozenset((self.owner, self.intruder)))
 
     @property
     def claim(self) -> Claim:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from hostport.allocation.state import State
 from hostport.api.names import ROLLOUT
 from hostport.api.placement import Placement
 from hostport.api.podspec import Claim
-from hostport.api.ports import ips_overlap
+from hostport.api.ports import Protocol, ips_overlap
 from hostport.api.workload import KINDS, Workload
 from hostport.diagnosis.advice import advise, placement_of
 from hostport.diagnosis.holders import POD, is_waiting
@@ -42,6 +42,14 @@ class Stuck:
         return f"{POD}{self.namespace}/{self.name}"
 
 
+class Parties(NamedTuple):
+    """A number, and those who are in each other's way on it (Kind/namespace/name)."""
+
+    protocol: Protocol
+    port: int
+    owners: frozenset[str]
+
+
 class Rival(NamedTuple):
     """A Pod that holds the number on a node where the stuck one could run."""
 
@@ -54,20 +62,33 @@ class Rival(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Conflict:
     """What is to be said of a stuck Pod. `pool` hands the number out there, `owners` are those who are in each
-    other's way, `text` says it all.
+    other's way, `text` says it all. `passing`: it will be placed as soon as Pods have gone that are being deleted.
     """
 
     claim: Claim
     pool: str
     owners: frozenset[str]
     text: str
+    passing: bool = False
+
+    @property
+    def parties(self) -> Parties:
+        """What makes it one conflict and not two."""
+        return Parties(self.claim.protocol, self.claim.port, self.owners)
 
 
-def diagnose(state: State, workloads: Mapping[str, Workload], stuck: Stuck) -> Conflict | None:
-    """Why it is stuck; None where nobody is seen on its ports (any more)."""
+def diagnose(
+    state: State, workloads: Mapping[str, Workload], stuck: Stuck, leaving: Set[str] = frozenset()
+) -> Conflict | None:
+    """Why it is stuck; None where nobody is seen on its ports (any more). `leaving`: Pods that are being deleted."""
     rivals = sorted(find_rivals(state, stuck))
     if not rivals:
         return None
+    gone_soon = [rival for rival in rivals if rival.pod in leaving]
+    passing = {r.node for r in gone_soon} - {r.node for r in rivals if r.pod not in leaving}
+    if passing:
+        said = [_taken(gone_soon[0].claim, gone_soon), "it is placed when that is gone, which is being deleted"]
+        return _conflict(state, stuck, gone_soon, "; ".join(said), passing=True)
     others = [rival for rival in rivals if rival.owner != stuck.owner]
     claim = (others or rivals)[0].claim
     says = [_taken(claim, [r for r in others if r.claim == claim]) for claim in sorted({r.claim for r in others})]
@@ -75,8 +96,32 @@ def diagnose(state: State, workloads: Mapping[str, Workload], stuck: Stuck) -> C
         says.append(advise(state, workloads, stuck.owner, claim, placement_of(state, stuck.owner)))
     else:
         says.append(_own(stuck, claim, rivals))
-    owners = frozenset((stuck.owner, *(rival.owner for rival in others)))
-    return Conflict(claim, pool_of(state, claim, state.eligible(stuck.placement)), owners, ". ".join(says))
+    return _conflict(state, stuck, others or rivals, ". ".join(says))
+
+
+def _conflict(state: State, stuck: Stuck, rivals: list[Rival], text: str, *, passing: bool = False) -> Conflict:
+    claim = rivals[0].claim
+    owners = frozenset((stuck.owner, *(rival.owner for rival in rivals)))
+    return Conflict(claim, pool_of(state, claim, state.eligible(stuck.placement)), owners, text, passing)
+
+
+def outdated(state: State, owner: str, claims: Set[Claim]) -> bool:
+    """Whether the template of a workload has moved on from these claims: its Pods are about to be replaced."""
+    use = state.use_of(owner)
+    known = use.claims if use is not None else frozenset()
+    return owner.partition("/")[0] in KINDS and not claims <= known
+
+
+def preemptor(state: State, owner: str, node: str, claims: Set[Claim]) -> tuple[Claim, str, str] | None:
+    """For which number, by which Pod and of whom, a Pod of `owner` on `node` was evicted; None where it is not for a
+    number. A Pod that comes for the number is bound to the node, or waits for it.
+    """
+    for claim in sorted(claims):
+        for taker in state.occupancy.takers(claim.protocol, claim.port):
+            comes = taker.by.startswith(POD) and taker.owner != owner and ips_overlap(taker.ip, claim.ip)
+            if comes and taker.nodes is not None and node in taker.nodes:
+                return claim, taker.by, taker.owner
+    return None
 
 
 def find_rivals(state: State, stuck: Stuck) -> Iterator[Rival]:
@@ -136,8 +181,3 @@ def _own(stuck: Stuck, claim: Claim, rivals: list[Rival]) -> str:
 def _is_sibling(stuck: Stuck, rival: Rival) -> bool:
     """Whether a Pod was made by the same ReplicaSet: its name is that of the ReplicaSet and five letters more."""
     return rival.pod.rpartition("-")[0] == f"{stuck.namespace}/{stuck.controller}"
-
-
-def is_served(owner: str) -> bool:
-    """Whether an owner is of a kind that the operator knows, and can be told something."""
-    return owner.partition("/")[0] in KINDS

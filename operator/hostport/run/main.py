@@ -21,6 +21,7 @@ from hostport.cluster.election import Candidate
 from hostport.cluster.errors import Busy, NotFound, WentBack
 from hostport.cluster.reader import Mirror, OptionalMirror, Sink, pauses, read_patiently
 from hostport.run import health, sinks, watching
+from hostport.run.conflicts import Conflicts
 from hostport.run.desk import Desk
 from hostport.run.keeper import Keeper
 from hostport.run.leadership import Campaign, give_up
@@ -65,11 +66,12 @@ class Operator:
             *((paths.workloads(kind.name), Listed(office, self._desk, kind)) for kind in SERVED),
         ]
         self._relists = Relists(office.api, self._lists)
+        self._conflicts = Conflicts(office)
         mirrored: list[tuple[str, Sink]] = [
             (paths.NODES, sinks.Nodes(office)),
             (paths.NAMESPACES, sinks.Namespaces(office)),
             (paths.SERVICES, sinks.Services(office)),
-            (paths.PODS, sinks.Pods(office)),
+            (paths.PODS, sinks.Pods(office, self._conflicts)),
             (paths.BLOCKS, sinks.Blocks(office, self._desk)),
             *((paths.workloads(kind.name), Lone(office, self._desk, kind)) for kind in LONE),
         ]
@@ -102,6 +104,7 @@ class Operator:
         return [
             self._campaign,
             self._start(self._desk.run(), "desk"),
+            self._start(self._conflicts.run(), "conflicts"),
             self._start(Keeper(self._office, self._desk).run(), "keeper"),
             self._start(self._reports.run(), "node reports"),
             self._start(self._relists.run(), "relists"),

@@ -9,6 +9,7 @@ from hostport.api.node import Node
 from hostport.cluster.blocks import block_place, stored
 from hostport.cluster.client import Json
 from hostport.cluster.foreign import pod_use, service_use
+from hostport.run.conflicts import Conflicts
 from hostport.run.desk import Desk
 from hostport.run.office import Office
 
@@ -73,20 +74,20 @@ class Namespaces(_Unversioned):
         return self._state.namespaces
 
 
-class Pods(_Unversioned):
-    """Pods that occupy ports; of all others nothing is kept."""
+class _Claimants(_Unversioned):
+    """Objects that occupy ports; of all others nothing is kept."""
 
-    prefix = "Pod "
+    prefix: str
 
     def __init__(self, office: Office) -> None:
         self._state = office.state
 
     def key(self, raw: Json) -> str:
-        """The Pod as it is named for people, which is as good a key as any."""
+        """The object as it is named for people, which is as good a key as any."""
         return f"{self.prefix}{raw['metadata']['namespace']}/{raw['metadata']['name']}"
 
     def seen(self, raw: Json) -> str | None:
-        """Note what a Pod claims, or that it claims nothing any more."""
+        """Note what it claims, or that it claims nothing any more."""
         key, use = self.key(raw), self._use(raw)
         if use is None:
             self._state.forget_use(key)
@@ -95,18 +96,45 @@ class Pods(_Unversioned):
         return key
 
     def gone(self, key: str) -> None:
-        """Forget a Pod."""
+        """Forget an object."""
         self._state.forget_use(key)
 
     def known(self) -> Iterable[str]:
-        """The Pods that claim something."""
+        """The objects that claim something."""
         return (key for key in self._state.uses() if key.startswith(self.prefix))
+
+    def _use(self, raw: Json) -> ForeignUse | None:
+        raise NotImplementedError
+
+
+class Pods(_Claimants):
+    """Pods that occupy ports, and those of them that can't be placed."""
+
+    prefix = "Pod "
+
+    def __init__(self, office: Office, conflicts: Conflicts) -> None:
+        super().__init__(office)
+        self._conflicts = conflicts
+
+    def seen(self, raw: Json) -> str | None:
+        """Note what it claims, or that it claims nothing any more, and whether it is in a conflict."""
+        key = super().seen(raw)
+        if key is None:
+            self._conflicts.forget(self.key(raw))
+        else:
+            self._conflicts.see(key, raw)
+        return key
+
+    def gone(self, key: str) -> None:
+        """Forget a Pod."""
+        super().gone(key)
+        self._conflicts.forget(key)
 
     def _use(self, raw: Json) -> ForeignUse | None:
         return pod_use(raw)
 
 
-class Services(Pods):
+class Services(_Claimants):
     """Services with nodePorts."""
 
     prefix = "Service "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from hashlib import blake2b
 from random import Random
 
@@ -78,6 +78,3 @@ class Cursors:
     def reset(self, pool: str, port: int) -> None:
         """Go on at `port`."""
         self._next[pool] = port
-
-
-Start = Callable[[bitarray], int]

@@ -177,7 +177,7 @@ def findings(plane: ControlPlane) -> list[Finding]:
 
 def compact(found: list[Finding]) -> str:
     """Findings for the end of a failure: how many, and the first ten, a line each."""
-    lines = [" ".join(finding) for finding in found[:10]]
+    lines = [" ".join(finding.row().values()) for finding in found[:10]]
     return "\n".join([f"findings: {len(found)}", *lines])
 
 

@@ -51,6 +51,10 @@ KINDS = {
 }
 
 
+# Mostly parts of another workload: only those that nobody controls are workloads themselves.
+LONE = frozenset({"ReplicaSet", "Job"})
+
+
 @dataclass(frozen=True, slots=True)
 class Workload:
     """What the operator keeps of a workload.

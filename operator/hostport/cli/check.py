@@ -16,5 +16,5 @@ def check(output: Output = Format.TABLE, kubeconfig: Kubeconfig = None, context:
     up, quotas that are overrun. While the operator is at work a finding may be one of a moment: look again.
     """
     found = findings(kubeconfig, context)
-    show([f._asdict() for f in found], output, "The ledger and the cluster agree.")
+    show([f.row() for f in found], output, "The ledger and the cluster agree.")
     raise typer.Exit(1 if found else 0)

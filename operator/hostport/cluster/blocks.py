@@ -14,8 +14,17 @@ from hostport.ledger.block import Block, Changes, Leases, Lost, Missing, Span, S
 
 def leases_of(raw: Json) -> Leases:
     """The leases in an object's status; an entry that can't be read is nobody's and is left where it is."""
-    found = ((LeaseKey.parse(key), value) for key, value in ((raw.get("status") or {}).get("leases") or {}).items())
+    found = ((LeaseKey.parse(key), value) for key, value in _record(raw).items())
     return {key: Lease.parse(value) for key, value in found if key is not None and value.get("owner")}
+
+
+def unreadable(raw: Json) -> list[str]:
+    """The keys of those entries."""
+    return [key for key, value in _record(raw).items() if LeaseKey.parse(key) is None or not value.get("owner")]
+
+
+def _record(raw: Json) -> Json:
+    return (raw.get("status") or {}).get("leases") or {}
 
 
 def stored(raw: Json) -> Stored:

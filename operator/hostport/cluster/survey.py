@@ -7,11 +7,11 @@ import contextlib
 from functools import partial
 
 from hostport.allocation.state import State
-from hostport.api.lease import Lease, LeaseKey
 from hostport.api.node import Node
 from hostport.api.pool import Pool
-from hostport.api.workload import KINDS, Kind, Workload
+from hostport.api.workload import KINDS, LONE, Kind, Workload
 from hostport.cluster import paths
+from hostport.cluster.blocks import leases_of, unreadable
 from hostport.cluster.client import Api, Json
 from hostport.cluster.errors import NotFound
 from hostport.cluster.foreign import is_claimed, node_uses, pod_use, service_use, template_use
@@ -25,7 +25,7 @@ from hostport.node.report import parse
 
 # What has run to its end holds no port.
 _LIVING = "status.phase!=Succeeded,status.phase!=Failed"
-_COUNTS = ("capacity", "allocated", "cooling", "foreign", "free")
+_COUNTS = ("capacity", "allocated", "cooling", "foreign", "free", "leaseCount")
 
 
 class Survey:
@@ -94,17 +94,14 @@ class Survey:
         self._leases(f"HostPortBlock {raw['metadata']['name']}", raw["spec"]["pool"], raw)
 
     def _leases(self, where: str, pool: str, raw: Json) -> None:
-        for text, value in ((raw.get("status") or {}).get("leases") or {}).items():
-            key = LeaseKey.parse(text)
-            if key is None:
-                self.unreadable.append((where, text))
-                continue
-            lease = Lease.parse(value)
+        self.unreadable += ((where, text) for text in unreadable(raw))
+        for key, lease in leases_of(raw).items():
             self.entries.append(Entry(where, pool, key, lease))
             self.state.put(Change(pool, key, lease))
 
     def _workload(self, kind: Kind, raw: Json) -> None:
-        if any(owner.get("controller") for owner in raw["metadata"].get("ownerReferences") or ()):
+        controlled = any(owner.get("controller") for owner in raw["metadata"].get("ownerReferences") or ())
+        if controlled and kind.name in LONE:
             return
         workload = Workload.parse(kind, raw)
         self.workloads[workload.key] = workload

@@ -14,7 +14,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
-from hostport.api.workload import KINDS
+from hostport.api.workload import KINDS, LONE
 from hostport.cluster import paths
 from hostport.cluster.client import Api, in_cluster
 from hostport.cluster.election import Candidate
@@ -33,10 +33,9 @@ from hostport.run.workloads import Listed, Lone, Workloads
 
 logger = logging.getLogger(__name__)
 
-# kopf watches the first. Every Deployment has ReplicaSets and every CronJob Jobs, few of which stand alone: they are
-# many, and mirrored.
-SERVED = tuple(KINDS[name] for name in ("Deployment", "StatefulSet", "DaemonSet", "CronJob"))
-LONE = tuple(KINDS[name] for name in ("ReplicaSet", "Job"))
+# kopf watches these. Every Deployment has ReplicaSets and every CronJob Jobs, few of which stand alone: they are many,
+# and mirrored.
+SERVED = tuple(kind for kind in KINDS.values() if kind.name not in LONE)
 _GRACE_SECONDS = 10.0
 _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
@@ -73,7 +72,7 @@ class Operator:
             (paths.SERVICES, sinks.Services(office)),
             (paths.PODS, sinks.Pods(office, self._conflicts)),
             (paths.BLOCKS, sinks.Blocks(office, self._desk)),
-            *((paths.workloads(kind.name), Lone(office, self._desk, kind)) for kind in LONE),
+            *((paths.workloads(kind.name), Lone(office, self._desk, kind)) for kind in KINDS.values() if kind.name in LONE),
         ]
         self._reports = Reports(office)
         self._mirrors = [

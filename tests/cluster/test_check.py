@@ -42,10 +42,18 @@ def test_every_kind_of_disagreement_is_found(scene: Scene) -> None:
     scene.operator.kill()
     stranger = {"owner": "Deployment/nowhere/nobody", "uid": "1"}
     write_leases(
-        scene, other, {f"{port}/TCP@node-2": stranger, "nonsense": stranger, f"{scene.first + 50}/TCP": stranger}
+        scene,
+        other,
+        {
+            f"{port}/TCP@node-2": stranger,
+            "nonsense": stranger,
+            f"{scene.first + 50}/TCP": stranger,
+            f"{scene.first + 51}/TCP": {"owner": "somebody"},
+        },
     )
     asker = {"owner": f"Deployment/{scene.name}/web", "uid": scene.get("deployment", "web")["metadata"]["uid"]}
     write_leases(scene, pool, {f"{bare}/TCP": None, f"{scene.first + 60}/TCP": asker})
+    write_leases(scene, pool, {f"{scene.first + 61}/TCP": {**asker, "grant": "abcde/2"}})
 
     done = check(scene, "-o", "json")
 
@@ -56,9 +64,12 @@ def test_every_kind_of_disagreement_is_found(scene: Scene) -> None:
         ("NoLease", f"Deployment/{scene.name}/bare"),
         ("NoWorkload", f"{other} {scene.first + 50}/TCP"),
         ("Differs", f"{pool} {scene.first + 60}/TCP"),
+        ("HalfGrant", f"{pool} {scene.first + 61}/TCP"),
+        ("NoOwner", f"{other} {scene.first + 51}/TCP"),
         ("Unreadable", f"HostPortPool {other}"),
+        ("Counts", pool),
     } <= found
-    write_leases(scene, other, {"nonsense": None})
+    write_leases(scene, other, {"nonsense": None, f"{scene.first + 51}/TCP": None})
     scene.operator.start()
 
 

@@ -174,14 +174,13 @@ def _miscounted(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _counted(state: State, pool: str) -> dict[str, int]:
+    """What the leases say; who else is on a port may have come or gone since the status was written."""
     summary = summarize(state, state.pools[pool])
     total = summary.total
     return {
         "capacity": total.capacity,
         "allocated": total.allocated,
         "cooling": total.cooling,
-        "foreign": total.foreign,
-        "free": total.free,
         "leaseCount": summary.leases,
     }
 

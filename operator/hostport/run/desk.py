@@ -39,6 +39,8 @@ class Desk:
         self._steps: list[tuple[Change, object]] = []
         self._wake = asyncio.Event()
         self._at_work = asyncio.Lock()
+        self._missing: set[str] = set()
+        self._leaks: set[str] = set()
         self._gone: set[str] = set()
         self._waiting = Waiting(office)
         self._remarks = Remarks(office)
@@ -52,6 +54,7 @@ class Desk:
         known = self._office.workloads.get(workload.key)
         if known is not None and known.version >= workload.version:
             return
+        self._forget_loss(workload.key)
         self._note_template(workload)
         if self._office.namespace not in ("", workload.namespace):
             return
@@ -67,7 +70,18 @@ class Desk:
         self._office.workloads.pop(key, None)
         self._office.state.forget_use(key)
         self._remarks.forget(key)
+        self._missing.add(key)
         self.touch(key)
+
+    def leaks(self, key: str) -> None:
+        """Repair has seen leases twice whose workload was not there."""
+        if key not in self._office.workloads:
+            self._leaks.add(key)
+            self.gone(key)
+
+    def _forget_loss(self, key: str) -> None:
+        for said in (self._missing, self._leaks, self._gone):
+            said.discard(key)
 
     def _note_template(self, workload: Workload) -> None:
         use = template_use(workload)
@@ -121,8 +135,16 @@ class Desk:
     def stand_by(self) -> None:
         """Forget what was found out and what was told: when this process works again, another may have worked."""
         self._gone.clear()
+        self._leaks.clear()
         self._steps.clear()
         self._waiting.forget_all()
+
+    def tidy(self) -> None:
+        """While another replica works: forget those who are not there any more and have nothing."""
+        for key in [key for key in self._dirty if key not in self._office.workloads]:
+            if not self._office.state.book.of_owner(key):
+                del self._dirty[key]
+                self._forget_loss(key)
 
     async def _round(self) -> None:
         keys, self._dirty = self._dirty, {}
@@ -164,14 +186,27 @@ class Desk:
 
     def _plan_gone(self, key: str, now: str) -> list[Change]:
         if all(lease.state != "active" for lease in self._office.state.book.of_owner(key).values()):
-            self._gone.discard(key)
+            self._forget_loss(key)
             self._waiting.forget(key)
-            return []
-        if key not in self._gone:
+        elif key in self._gone:
+            return self._free(key, now)
+        elif key in self._missing:
             self._delivery.confirm_gone(key)
-            return []
-        self._gone.discard(key)
-        return self._office.planner.plan_gone(key, now)
+        else:
+            # Nobody has said that it is gone: it may not have been seen yet. If it is a leak, repair sees it twice.
+            self._office.suspicion.set()
+        return []
+
+    def _free(self, key: str, now: str) -> list[Change]:
+        changes = self._office.planner.plan_gone(key, now)
+        for pool in {change.pool for change in changes} if key in self._leaks else ():
+            numbers = ", ".join(str(change.key) for change in changes if change.pool == pool)
+            text = f"{numbers} goes back: {key}, which had it, does not exist"
+            self._office.metrics.repairs.labels("released").inc()
+            self._office.tell_pool(pool, "PortsReleased", text)
+            logger.info("repair: pool %s: %s", pool, text, extra={"pool": pool, "workload": key, "port": numbers})
+        self._forget_loss(key)
+        return changes
 
     def _finish(self, plan: Plan, since: float, failed: set[str]) -> None:
         workload = plan.workload

@@ -57,6 +57,7 @@ class Keeper:
         state = self._office.state
         if not self._office.leadership.leads:
             self._resting_since.clear()
+            self._desk.tidy()
             self._statuses.stand_by()
             self._statuses.show()
             return

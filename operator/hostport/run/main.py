@@ -28,6 +28,7 @@ from hostport.run.leadership import Campaign, give_up
 from hostport.run.office import Office
 from hostport.run.pools import Pools
 from hostport.run.relists import Relists
+from hostport.run.repairer import Repairer
 from hostport.run.reports import Reports
 from hostport.run.workloads import Listed, Lone, Workloads
 
@@ -36,6 +37,7 @@ logger = logging.getLogger(__name__)
 # kopf watches these. Every Deployment has ReplicaSets and every CronJob Jobs, few of which stand alone: they are many,
 # and mirrored.
 SERVED = tuple(kind for kind in KINDS.values() if kind.name not in LONE)
+_MIRRORED = tuple(kind for kind in KINDS.values() if kind.name in LONE)
 _GRACE_SECONDS = 10.0
 _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
@@ -66,13 +68,14 @@ class Operator:
         ]
         self._relists = Relists(office.api, self._lists)
         self._conflicts = Conflicts(office)
+        self._repairer = Repairer(office, self._desk, self._relists.now)
         mirrored: list[tuple[str, Sink]] = [
             (paths.NODES, sinks.Nodes(office)),
             (paths.NAMESPACES, sinks.Namespaces(office)),
             (paths.SERVICES, sinks.Services(office)),
             (paths.PODS, sinks.Pods(office, self._conflicts)),
             (paths.BLOCKS, sinks.Blocks(office, self._desk)),
-            *((paths.workloads(kind.name), Lone(office, self._desk, kind)) for kind in KINDS.values() if kind.name in LONE),
+            *((paths.workloads(kind.name), Lone(office, self._desk, kind)) for kind in _MIRRORED),
         ]
         self._reports = Reports(office)
         self._mirrors = [
@@ -107,6 +110,7 @@ class Operator:
             self._start(Keeper(self._office, self._desk).run(), "keeper"),
             self._start(self._reports.run(), "node reports"),
             self._start(self._relists.run(), "relists"),
+            self._start(self._repairer.run(), "repair"),
             self._start(watching.Watch(self._workloads, self._pools, SERVED, self._relists.kopf_lists).run(), "kopf"),
         ]
 
@@ -125,6 +129,8 @@ class Operator:
         self._desk.stand_by()
         for key in (*self._office.state.book.owners(), *self._office.workloads):
             self._desk.touch(key)
+        self._repairer.begin()
+        self._relists.soon()
 
     async def _supervise(
         self, work: list[asyncio.Task[Any]], stopping: asyncio.Task[Any], background: list[asyncio.Task[Any]]

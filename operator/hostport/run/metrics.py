@@ -48,6 +48,9 @@ class Metrics:
             "hostport_scheduling_conflicts", "Numbers that somebody else was found on.", ["pool"], registry=registry
         )
         self.pending = Gauge("hostport_pending_workloads", "Workloads that ask and are not served.", registry=registry)
+        self.repairs = Counter(
+            "hostport_repairs", "Disagreements of ledger and cluster, by what was done.", ["result"], registry=registry
+        )
         self.leader = Gauge("hostport_leader", "1 while this replica works, 0 while it stands by.", registry=registry)
         self.node_reports = Gauge("hostport_node_reports", "Nodes whose agent has reported.", registry=registry)
         self.node_pool_listeners = Gauge(

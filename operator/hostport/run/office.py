@@ -20,7 +20,8 @@ from hostport.run.metrics import Metrics
 
 @dataclass
 class Office:
-    """One per process. `workloads` are those that ask for numbers or have some; `news` wakes the keeper.
+    """One per process. `workloads` are those that ask for numbers or have some; `news` wakes the keeper,
+    `suspicion` repair: somebody has leases and is not there. `unreadable`: by object, the keys of what says nothing.
 
     `node_ports` are the first and last of the cluster's NodePort range; `namespace`, if given, is the only one served.
     """
@@ -36,7 +37,9 @@ class Office:
     node_ports: tuple[int, int]
     namespace: str
     workloads: dict[str, Workload] = field(default_factory=dict)
+    unreadable: dict[str, list[str]] = field(default_factory=dict)
     news: asyncio.Event = field(default_factory=asyncio.Event)
+    suspicion: asyncio.Event = field(default_factory=asyncio.Event)
 
     @classmethod
     def open(cls, api: Api, instance: str, node_ports: tuple[int, int], namespace: str = "") -> Office:

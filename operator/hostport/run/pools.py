@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from hostport.api.errors import BadRange
 from hostport.api.pool import Pool
-from hostport.cluster.blocks import home_span, stored
+from hostport.cluster.blocks import home_span, stored, unreadable
 from hostport.cluster.client import Json
 from hostport.run.desk import Desk
 from hostport.run.office import Office
@@ -55,6 +55,7 @@ class Pools:
         return name
 
     def _take_leases(self, name: str, raw: Json) -> None:
+        self._office.unreadable[f"HostPortPool {name}"] = unreadable(raw)
         span, home = home_span(raw), self._office.ledger.home(name)
         if span is None and home is not None:
             span = home.span  # somebody has emptied the status: the block is where it was, and has no leases
@@ -67,6 +68,7 @@ class Pools:
         owners = {lease.owner for lease in self._office.state.book.of_pool(key).values()}
         self._office.state.forget_pool(key)
         self._office.ledger.forget(key)
+        self._office.unreadable.pop(f"HostPortPool {key}", None)
         for owner in owners:
             self._desk.touch(owner)
 

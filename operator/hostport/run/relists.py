@@ -45,9 +45,20 @@ class Relists:
 
     def cut(self) -> None:
         """Watches of ours were broken: kopf's may have been as well, and of an empty list it shows nothing."""
-        soon = clock.monotonic() + _AFTER_A_CUT_SECONDS
+        self._all_due(_AFTER_A_CUT_SECONDS)
+
+    def _all_due(self, seconds: float) -> None:
+        soon = clock.monotonic() + seconds
         self._due = {path: min(due, soon) for path, due in self._due.items()}
         self._wake.set()
+
+    def soon(self) -> None:
+        """Somebody else has worked until now, and nothing must be missed."""
+        self._all_due(_PAUSES[0])
+
+    async def now(self) -> bool:
+        """List each collection; tells whether that could be done. Raises `WentBack`."""
+        return all([await self._list(path) for path in self._sinks])
 
     async def run(self) -> None:
         """List until cancelled; raises `WentBack`."""
@@ -68,7 +79,7 @@ class Relists:
         except TimeoutError:
             return
 
-    async def _list(self, path: str) -> None:
+    async def _list(self, path: str) -> bool:
         self._asked.pop(path, None)
         self._due[path] = clock.monotonic() + next(self._pauses[path])
         try:
@@ -76,3 +87,5 @@ class Relists:
         except ApiError as error:
             logger.log(level_of(error), "%s; listing again in %.0f s", error, _AGAIN_SECONDS)
             self._due[path] = clock.monotonic() + _AGAIN_SECONDS
+            return False
+        return True

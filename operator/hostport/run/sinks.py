@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from hostport.allocation.state import ForeignUse
 from hostport.api.node import Node
-from hostport.cluster.blocks import block_place, stored
+from hostport.cluster.blocks import block_place, stored, unreadable
 from hostport.cluster.client import Json
 from hostport.cluster.foreign import pod_use, service_use
 from hostport.run.conflicts import Conflicts
@@ -148,6 +148,7 @@ class Blocks(_Unversioned):
 
     def __init__(self, office: Office, desk: Desk) -> None:
         self._ledger = office.ledger
+        self._unreadable = office.unreadable
         self._desk = desk
         self._seen: dict[str, Json] = {}
 
@@ -159,12 +160,14 @@ class Blocks(_Unversioned):
         """Take in a block."""
         pool, span = block_place(raw)
         self._seen[self.key(raw)] = {"spec": raw["spec"]}
+        self._unreadable[f"HostPortBlock {self.key(raw)}"] = unreadable(raw)
         for owner in self._ledger.saw(pool, span, home=False, stored=stored(raw)):
             self._desk.touch(owner)
         return self.key(raw)
 
     def gone(self, key: str) -> None:
         """A block's object is gone: those who had leases there are planned anew."""
+        self._unreadable.pop(f"HostPortBlock {key}", None)
         for owner in self._ledger.lost(*block_place(self._seen.pop(key))):
             self._desk.touch(owner)
 

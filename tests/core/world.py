@@ -161,6 +161,39 @@ class World:
         self.check()
         return manifest
 
+    # What a crash, a hand or a backup does
+
+    def vanish(self, name: str) -> None:
+        """A workload is gone, and nothing of it has been given back."""
+        self._objects.pop(_named(name))
+        self._applied.pop(_named(name), None)
+        self.state.forget_use(_named(name))
+        self.check()
+
+    def free(self, owner: str) -> None:
+        """What is done for an owner that is gone for certain."""
+        self._write_down(self.planner.plan_gone(owner, self.now))
+        self.check()
+
+    def plant(self, pool: str, key: str, lease: Lease | None) -> None:
+        """Write a lease, or take one out."""
+        change = Change(pool, truths.key(key), lease)
+        self.state.put(change)
+        self._write_down([change])
+        self._resting.pop((pool, change.key), None)
+        self._accept_overlaps()
+        self.check()
+
+    def strip(self, name: str) -> None:
+        """A template as it was before its numbers were written."""
+        manifest = self._objects[_named(name)]
+        for container in manifest["spec"]["template"]["spec"]["containers"]:
+            for port in container["ports"]:
+                port.pop("hostPort", None)
+        manifest["metadata"]["annotations"].pop(ASSIGNED, None)
+        self._note_template(self.workload(name))
+        self.check()
+
     # Pods and Services
 
     def run(self, name: str, on: str) -> None:

@@ -35,7 +35,10 @@ def test_agreement_is_exit_code_0(scene: Scene) -> None:
 
 
 def test_every_kind_of_disagreement_is_found(scene: Scene) -> None:
-    pool, other = scene.pool(protocols=["TCP"]), scene.pool(protocols=["TCP"], cooldownSeconds=0)
+    first = scene.window()
+    ranges = [f"{first}-{first + 49}"]
+    pool = scene.pool(protocols=["TCP"], ranges=ranges)
+    other = scene.pool(protocols=["TCP"], ranges=ranges, cooldownSeconds=0)
     for name in ("web", "bare"):
         scene.deployment(name, pool)
     (port,), (bare,) = scene.served("web"), scene.served("bare")
@@ -47,13 +50,13 @@ def test_every_kind_of_disagreement_is_found(scene: Scene) -> None:
         {
             f"{port}/TCP@node-2": stranger,
             "nonsense": stranger,
-            f"{scene.first + 50}/TCP": stranger,
-            f"{scene.first + 51}/TCP": {"owner": "somebody"},
+            f"{first + 30}/TCP": stranger,
+            f"{first + 31}/TCP": {"owner": "somebody"},
         },
     )
     asker = {"owner": f"Deployment/{scene.name}/web", "uid": scene.get("deployment", "web")["metadata"]["uid"]}
-    write_leases(scene, pool, {f"{bare}/TCP": None, f"{scene.first + 60}/TCP": asker})
-    write_leases(scene, pool, {f"{scene.first + 61}/TCP": {**asker, "grant": "abcde/2"}})
+    write_leases(scene, pool, {f"{bare}/TCP": None, f"{first + 40}/TCP": asker})
+    write_leases(scene, pool, {f"{first + 41}/TCP": {**asker, "grant": "abcde/2"}})
 
     done = check(scene, "-o", "json")
 
@@ -62,14 +65,14 @@ def test_every_kind_of_disagreement_is_found(scene: Scene) -> None:
     assert {
         ("Overlap", f"{port}/TCP"),
         ("NoLease", f"Deployment/{scene.name}/bare"),
-        ("NoWorkload", f"{other} {scene.first + 50}/TCP"),
-        ("Differs", f"{pool} {scene.first + 60}/TCP"),
-        ("HalfGrant", f"{pool} {scene.first + 61}/TCP"),
-        ("NoOwner", f"{other} {scene.first + 51}/TCP"),
+        ("NoWorkload", f"{other} {first + 30}/TCP"),
+        ("Differs", f"{pool} {first + 40}/TCP"),
+        ("HalfGrant", f"{pool} {first + 41}/TCP"),
+        ("NoOwner", f"{other} {first + 31}/TCP"),
         ("Unreadable", f"HostPortPool {other}"),
         ("Counts", pool),
     } <= found
-    write_leases(scene, other, {"nonsense": None, f"{scene.first + 51}/TCP": None})
+    write_leases(scene, other, {"nonsense": None, f"{first + 31}/TCP": None})
     scene.operator.start()
 
 

@@ -34,16 +34,17 @@ def lease(scene: Scene, pool: str, key: str) -> dict[str, Any] | None:
 
 def opened(scene: Scene, **spec: object) -> str:
     """A pool with its first lease: from then on it says which numbers stand in its status."""
-    pool = scene.pool(policy="LowestFree", **spec)
+    first = scene.window()
+    pool = scene.pool(policy="LowestFree", ranges=[f"{first}-{first + 49}"], **spec)
     scene.deployment("first", pool)
-    assert scene.served("first") == [scene.first]
+    assert scene.served("first") == [first]
     return pool
 
 
 @pytest.mark.parametrize("at_work", [True, False], ids=["at_work", "stopped"])
 def test_a_lease_without_a_workload_is_freed_and_its_pool_says_so(scene: Scene, at_work: bool) -> None:
     pool = opened(scene)
-    keys = [f"{scene.first + number}/TCP" for number in (5, 6)]
+    keys = [f"{scene.window() + number}/TCP" for number in (5, 6)]
     before = scene.operator.metric("hostport_repairs_total", result="released")
     if not at_work:
         scene.operator.stop()
@@ -62,12 +63,12 @@ def test_a_lease_without_a_workload_is_freed_and_its_pool_says_so(scene: Scene, 
     told = [event["note"] for event in events if event["regarding"].get("name") == pool]
     assert any(f"Deployment/{scene.name}/ghost" in note and all(key in note for key in keys) for note in told), told
     assert scene.operator.log.count(f"repair: pool {pool}: ") == 1
-    assert scene.host_ports("first") == [scene.first]
+    assert scene.host_ports("first") == [scene.window()]
 
 
 def test_a_number_that_a_pod_runs_on_stays_leased_until_the_pod_has_gone(scene: Scene) -> None:
     pool = opened(scene)
-    port = scene.first + 5
+    port = scene.window() + 5
     container = {"name": "app", "image": "app", "ports": [{"containerPort": 80, "hostPort": port}]}
     scene.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "lives"}, "spec": {"containers": [container]}})
     scene.kubectl("-n", scene.name, "wait", "--for=condition=Ready", "pod/lives", "--timeout=90s")
@@ -92,23 +93,23 @@ def test_half_a_grant_is_finished_or_undone(scene: Scene) -> None:
         scene,
         pool,
         {
-            f"{scene.first + 5}/TCP": {**mine, "since": "2026-01-01T00:00:00Z"},
-            f"{scene.first + 7}/TCP": ghost(scene, port="app/a", grant="fghij/2"),
+            f"{scene.window() + 5}/TCP": {**mine, "since": "2026-01-01T00:00:00Z"},
+            f"{scene.window() + 7}/TCP": ghost(scene, port="app/a", grant="fghij/2"),
         },
     )
 
     scene.operator.start()
 
     finished = scene.served("web")
-    assert scene.first + 5 in finished
-    undone = f"{scene.first + 7}/TCP"
+    assert scene.window() + 5 in finished
+    undone = f"{scene.window() + 7}/TCP"
     until(lambda: "released" in (lease(scene, pool, undone) or {}), "the other half", scene.operator_log, _SECONDS)
     assert "HalfGrant" in scene.operator.log
 
 
 def test_an_owner_that_names_no_workload_is_told_once_and_left_alone(scene: Scene) -> None:
     pool = opened(scene)
-    key = f"{scene.first + 5}/TCP"
+    key = f"{scene.window() + 5}/TCP"
 
     plant(scene, pool, {key: {"owner": "somebody"}, "nonsense": {"owner": "somebody"}})
 
@@ -122,12 +123,25 @@ def test_an_owner_that_names_no_workload_is_told_once_and_left_alone(scene: Scen
     plant(scene, pool, {key: None, "nonsense": None})
 
 
+def test_a_lease_among_those_of_other_numbers_is_told_and_is_none(scene: Scene) -> None:
+    pool = opened(scene)
+    key = f"{scene.window() + 300}/TCP"
+
+    plant(scene, pool, {key: ghost(scene)})
+
+    until(lambda: f"'{key}' is no lease" in scene.operator.log, "it is told", scene.operator_log, _SECONDS)
+    scene.bystander_is_served(pool)
+    assert lease(scene, pool, key) == ghost(scene)
+    assert not json.loads(scene.kubectl("get", "hpb", "-l", f"hostport.dev/pool={pool}", "-o", "json"))["items"]
+    plant(scene, pool, {key: None})
+
+
 def test_two_operators_at_once_free_the_same_leak_once(scene: Scene, tmp_path: Path) -> None:
     pool = opened(scene)
     second = OperatorProcess(scene.plane, tmp_path, "--no-leader-elect")
     second.start()
     try:
-        leaks = {f"{scene.first + number}/TCP": ghost(scene) for number in range(20, 40)}
+        leaks = {f"{scene.window() + number}/TCP": ghost(scene) for number in range(20, 40)}
         plant(scene, pool, leaks)
 
         def all_rest() -> bool:
@@ -135,7 +149,7 @@ def test_two_operators_at_once_free_the_same_leak_once(scene: Scene, tmp_path: P
             return all("released" in leases[key] for key in leaks)
 
         until(all_rest, "all rest", scene.operator_log, _SECONDS)
-        assert scene.host_ports("first") == [scene.first]
+        assert scene.host_ports("first") == [scene.window()]
     finally:
         assert second.stop() == 0
     assert "Traceback" not in second.log + scene.operator.log

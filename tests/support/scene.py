@@ -15,6 +15,7 @@ from controlplane.cluster import ControlPlane
 from controlplane.errors import KubectlError
 from hostport.cli.look import find
 from hostport.diagnosis.check import Finding
+from hostport.ledger.book import BLOCK_SIZE
 from tests.support.operator import OperatorProcess
 from tests.support.wait import until
 
@@ -72,6 +73,11 @@ class Scene:
         body: Json = {"ranges": [f"{self.first}-{self.first + count - 1}"], "default": False, **spec}
         self.apply({"apiVersion": "hostport.dev/v1", "kind": "HostPortPool", "metadata": {"name": pool}, "spec": body})
         return pool
+
+    def window(self, count: int = 50) -> int:
+        """The first of so many numbers of the scene, 50 at most, whose leases stand in one object."""
+        left = -self.first % BLOCK_SIZE
+        return self.first if left == 0 or left >= count else self.first + left
 
     def status(self, pool: str) -> Json:
         """A pool's status."""

@@ -13,18 +13,39 @@ from hostport.ledger.block import Block, Changes, Leases, Lost, Missing, Span, S
 
 
 def leases_of(raw: Json) -> Leases:
-    """The leases in an object's status; an entry that can't be read is nobody's and is left where it is."""
-    found = ((LeaseKey.parse(key), value) for key, value in _record(raw).items())
-    return {key: Lease.parse(value) for key, value in found if key is not None and value.get("owner")}
+    """The leases in an object's status; what is none there is nobody's, and is left where it is."""
+    span = _span(raw)
+    found = ((LeaseKey.parse(text), value) for text, value in _record(raw).items())
+    return {key: Lease.parse(value) for key, value in found if key is not None and not _why_not(key, value, span)}
 
 
-def unreadable(raw: Json) -> list[str]:
-    """The keys of those entries."""
-    return [key for key, value in _record(raw).items() if LeaseKey.parse(key) is None or not value.get("owner")]
+def not_leases(raw: Json, leases: Leases) -> dict[str, str]:
+    """The keys in an object's record that are not among its leases, and why not."""
+    record, span = _record(raw), _span(raw)
+    if len(record) == len(leases):
+        return {}
+    reasons = ((text, _why_not(LeaseKey.parse(text), value, span)) for text, value in record.items())
+    return {text: why for text, why in reasons if why}
+
+
+def _why_not(key: LeaseKey | None, value: Json, span: Span | None) -> str:
+    """Number and object belong together: a lease in the object of other numbers would be under the wrong lock."""
+    if key is None:
+        return "its key spells none"
+    if not value.get("owner"):
+        return "it has no owner"
+    if span is not None and not span.first <= key.port <= span.last:
+        return f"it stands among the leases of {span}"
+    return ""
 
 
 def _record(raw: Json) -> Json:
     return (raw.get("status") or {}).get("leases") or {}
+
+
+def _span(raw: Json) -> Span | None:
+    numbers = raw["spec"].get("numbers")
+    return Span.parse(numbers) if numbers else home_span(raw)
 
 
 def stored(raw: Json) -> Stored:
@@ -40,8 +61,8 @@ def home_span(raw: Json) -> Span | None:
     text = (raw.get("status") or {}).get("block")
     if text:
         return Span.parse(text)
-    leases = leases_of(raw)
-    return Span.around(min(key.port for key in leases)) if leases else None
+    keys = [key for key in map(LeaseKey.parse, _record(raw)) if key is not None]
+    return Span.around(min(key.port for key in keys)) if keys else None
 
 
 def block_place(raw: Json) -> tuple[str, Span]:

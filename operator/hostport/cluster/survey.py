@@ -11,7 +11,7 @@ from hostport.api.node import Node
 from hostport.api.pool import Pool
 from hostport.api.workload import KINDS, LONE, Kind, Workload
 from hostport.cluster import paths
-from hostport.cluster.blocks import leases_of, unreadable
+from hostport.cluster.blocks import leases_of, not_leases
 from hostport.cluster.client import Api, Json
 from hostport.cluster.errors import NotFound
 from hostport.cluster.foreign import is_claimed, node_uses, pod_use, service_use, template_use
@@ -36,7 +36,7 @@ class Survey:
         self.state = State()
         self.workloads: dict[str, Workload] = {}
         self.entries: list[Entry] = []
-        self.unreadable: list[tuple[str, str]] = []
+        self.unreadable: list[tuple[str, str, str]] = []
         self.counts: dict[str, dict[str, int]] = {}
         self.stuck: dict[str, Stuck] = {}
         self.leaving: set[str] = set()
@@ -94,8 +94,9 @@ class Survey:
         self._leases(f"HostPortBlock {raw['metadata']['name']}", raw["spec"]["pool"], raw)
 
     def _leases(self, where: str, pool: str, raw: Json) -> None:
-        self.unreadable += ((where, text) for text in unreadable(raw))
-        for key, lease in leases_of(raw).items():
+        leases = leases_of(raw)
+        self.unreadable += ((where, text, why) for text, why in not_leases(raw, leases).items())
+        for key, lease in leases.items():
             self.entries.append(Entry(where, pool, key, lease))
             self.state.put(Change(pool, key, lease))
 

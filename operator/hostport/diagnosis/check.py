@@ -46,14 +46,14 @@ class Finding(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All that was read. `unreadable`: by object, keys that are none and leases without an owner; `counts`: the figures
-    in statuses, where they are to be compared.
+    """All that was read. `unreadable`: an object, a key in its record that is no lease, and why not; `counts`: the
+    figures in statuses, where they are to be compared.
     """
 
     state: State
     entries: list[Entry]
     workloads: Mapping[str, Workload]
-    unreadable: list[tuple[str, str]]
+    unreadable: list[tuple[str, str, str]]
     counts: Mapping[str, Mapping[str, int]]
 
 
@@ -152,8 +152,8 @@ def _active(evidence: Evidence) -> Iterator[Entry]:
 
 def _unreadable(evidence: Evidence) -> Iterator[Finding]:
     """Entries of a record that say nothing."""
-    for where, key in evidence.unreadable:
-        text = f"{key!r} is no lease: its key spells none, or it has no owner; take it out of the status"
+    for where, key, why in evidence.unreadable:
+        text = f"{key!r} is no lease: {why}; take it out of the status"
         yield Finding("Unreadable", where, text, (), where.partition(" ")[2])
 
 

@@ -20,8 +20,9 @@ from hostport.run.metrics import Metrics
 
 @dataclass
 class Office:
-    """One per process. `workloads` are those that ask for numbers or have some; `news` wakes the keeper,
-    `suspicion` repair: somebody has leases and is not there. `unreadable`: by object, the keys of what says nothing.
+    """One per process. `workloads` are those that ask for numbers or have some; `unreadable`: by object, what stands in
+    its record and is no lease, and why. `news` wakes the keeper, `suspicion` repair: somebody has leases and is not
+    there, or a record has something new that is no lease.
 
     `node_ports` are the first and last of the cluster's NodePort range; `namespace`, if given, is the only one served.
     """
@@ -37,7 +38,7 @@ class Office:
     node_ports: tuple[int, int]
     namespace: str
     workloads: dict[str, Workload] = field(default_factory=dict)
-    unreadable: dict[str, list[str]] = field(default_factory=dict)
+    unreadable: dict[str, dict[str, str]] = field(default_factory=dict)
     news: asyncio.Event = field(default_factory=asyncio.Event)
     suspicion: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -50,6 +51,12 @@ class Office:
         ledger = Ledger(store, state.book, state.put, metrics.committed)
         planner = Planner(state, Random())  # noqa: S311 - names and dice, no secrets
         return cls(api, leadership, teller, metrics, store, state, ledger, planner, node_ports, namespace)
+
+    def cannot_read(self, where: str, found: dict[str, str]) -> None:
+        """Note what stands in an object's record and is no lease; what is new there is to be told soon."""
+        if found.keys() - self.unreadable.get(where, {}).keys():
+            self.suspicion.set()
+        self.unreadable[where] = found
 
     def tell(self, workload: Workload, reason: str, text: str, *, warning: bool = False) -> None:
         """An event on a workload."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from hostport.api.errors import BadRange
 from hostport.api.pool import Pool
-from hostport.cluster.blocks import home_span, stored, unreadable
+from hostport.cluster.blocks import home_span, not_leases, stored
 from hostport.cluster.client import Json
 from hostport.run.desk import Desk
 from hostport.run.office import Office
@@ -55,12 +55,13 @@ class Pools:
         return name
 
     def _take_leases(self, name: str, raw: Json) -> None:
-        self._office.unreadable[f"HostPortPool {name}"] = unreadable(raw)
+        found = stored(raw)
+        self._office.cannot_read(f"HostPortPool {name}", not_leases(raw, found.leases))
         span, home = home_span(raw), self._office.ledger.home(name)
         if span is None and home is not None:
             span = home.span  # somebody has emptied the status: the block is where it was, and has no leases
         if span is not None:
-            for owner in self._office.ledger.saw(name, span, home=True, stored=stored(raw)):
+            for owner in self._office.ledger.saw(name, span, home=True, stored=found):
                 self._desk.touch(owner)
 
     def gone(self, key: str) -> None:

@@ -66,7 +66,7 @@ class Repairer:
 
     def _see(self, entries: list[Entry], *, begins: bool = False) -> None:
         office = self._office
-        unreadable = [(where, key) for where, keys in office.unreadable.items() for key in keys]
+        unreadable = [(where, *one) for where, some in office.unreadable.items() for one in some.items()]
         found = check(Evidence(office.state, entries, office.workloads, unreadable, {}))
         todo = repairs(found, self._found, begins=begins)
         self._found = frozenset(found)
@@ -79,13 +79,17 @@ class Repairer:
         for finding in todo.again:
             self._touch(finding)
             self._tell(finding, "replanned", logging.INFO, "looking at it again")
-        for finding in todo.leaks:
-            for owner in finding.owners:
-                self._desk.leaks(owner)
-            self._tell(finding, "leak", logging.INFO, "asking the API server whether it is gone")
+        self._ask_for({owner for finding in todo.leaks for owner in finding.owners})
         for finding in todo.by_hand:
             self._tell(finding, "reported", logging.WARNING, "this must be mended by hand")
-        self._done |= {*todo.again, *todo.leaks, *todo.by_hand}
+        self._done |= {*todo.again, *todo.by_hand}
+
+    def _ask_for(self, owners: set[str]) -> None:
+        """The desk gives nothing back before the API server itself has said that an owner is gone."""
+        for owner in sorted(owners):
+            self._desk.leaks(owner)
+            self._office.metrics.repairs.labels("leak").inc()
+            logger.info("repair: %s has leases and is not there: asking for it", owner, extra={"workload": owner})
 
     def _touch(self, finding: Finding) -> None:
         for owner in finding.owners:

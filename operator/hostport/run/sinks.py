@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from hostport.allocation.state import ForeignUse
 from hostport.api.node import Node
-from hostport.cluster.blocks import block_place, stored, unreadable
+from hostport.cluster.blocks import block_place, not_leases, stored
 from hostport.cluster.client import Json
 from hostport.cluster.foreign import pod_use, service_use
 from hostport.run.conflicts import Conflicts
@@ -147,8 +147,7 @@ class Blocks(_Unversioned):
     """HostPortBlocks: what others have written into the ledger."""
 
     def __init__(self, office: Office, desk: Desk) -> None:
-        self._ledger = office.ledger
-        self._unreadable = office.unreadable
+        self._office = office
         self._desk = desk
         self._seen: dict[str, Json] = {}
 
@@ -159,16 +158,16 @@ class Blocks(_Unversioned):
     def seen(self, raw: Json) -> str:
         """Take in a block."""
         pool, span = block_place(raw)
-        self._seen[self.key(raw)] = {"spec": raw["spec"]}
-        self._unreadable[f"HostPortBlock {self.key(raw)}"] = unreadable(raw)
-        for owner in self._ledger.saw(pool, span, home=False, stored=stored(raw)):
+        self._seen[self.key(raw)], found = {"spec": raw["spec"]}, stored(raw)
+        self._office.cannot_read(f"HostPortBlock {self.key(raw)}", not_leases(raw, found.leases))
+        for owner in self._office.ledger.saw(pool, span, home=False, stored=found):
             self._desk.touch(owner)
         return self.key(raw)
 
     def gone(self, key: str) -> None:
         """A block's object is gone: those who had leases there are planned anew."""
-        self._unreadable.pop(f"HostPortBlock {key}", None)
-        for owner in self._ledger.lost(*block_place(self._seen.pop(key))):
+        self._office.unreadable.pop(f"HostPortBlock {key}", None)
+        for owner in self._office.ledger.lost(*block_place(self._seen.pop(key))):
             self._desk.touch(owner)
 
     def known(self) -> Iterable[str]:

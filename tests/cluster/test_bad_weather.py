@@ -35,9 +35,12 @@ def scene(poor_plane: ControlPlane, proxy: Proxy, tmp_path: Path, request: pytes
     operator.start()
     stage = Scene(poor_plane, operator, request.node.name)
     yield stage
-    stage.end()
-    assert "Traceback" not in operator.log
-    assert operator.stop() == 0
+    try:
+        stage.end()
+        assert "Traceback" not in operator.log
+        assert operator.stop() == 0
+    finally:
+        operator.kill()
 
 
 def complaints(scene: Scene) -> list[str]:
@@ -97,7 +100,8 @@ def test_a_server_that_takes_two_seconds_for_everything(scene: Scene, proxy: Pro
 
 
 def test_a_rival_that_writes_the_same_object_all_the_time_keeps_nobody_waiting(scene: Scene) -> None:
-    crowd = Crowd(scene, scene.pool())
+    """Whether the two meet is chance, so Deployments are created until they have."""
+    crowd = Crowd(scene, scene.pool(ranges=["18176-18431"]))
     stop = Event()
 
     async def storm() -> int:
@@ -112,13 +116,14 @@ def test_a_rival_that_writes_the_same_object_all_the_time_keeps_nobody_waiting(s
     with ThreadPoolExecutor() as threads:
         rival = threads.submit(lambda: asyncio.run(storm()))
         try:
-            crowd.create(60)
-            crowd.served()
+            while not scene.operator.metric("hostport_ledger_commits_total", result="conflict"):
+                assert crowd.count < 240, "the two never met, so this shows nothing"
+                crowd.create(20)
+                crowd.served()
         finally:
             stop.set()
-        assert rival.result() > 50
+        assert rival.result()
 
-    assert scene.operator.metric("hostport_ledger_commits_total", result="conflict")
     assert not complaints(scene)
 
 

@@ -47,7 +47,7 @@ def test_every_refusal_has_its_type(installed: ControlPlane) -> None:
                 await api.get(f"{paths.POOLS}/no-such-pool")
             with pytest.raises(Invalid, match="runs backwards"):
                 await api.create(paths.POOLS, pool("5-1"))
-            await api.create(paths.POOLS, pool("60990"))
+            await api.create(paths.POOLS, pool("64990"))
             stale = {"metadata": {"resourceVersion": "1"}, "spec": {"priority": 1}}
             with pytest.raises(Conflict):
                 await api.patch(f"{paths.POOLS}/typed", stale)

@@ -86,7 +86,8 @@ def test_free_numbers_are_those_that_nobody_has_there(scene: Scene, viewer: Term
 
 def test_pools_are_counted_as_their_status_counts_them(scene: Scene, viewer: Terminal) -> None:
     pool = scene.pool(5, protocols=["TCP"], policy="LowestFree")
-    closed = scene.pool(3, name=f"{pool}-x", namespaceSelector={"matchLabels": {"no": "one"}}, ranges=["19000-19002"])
+    nobody = {"matchLabels": {"no": "one"}}
+    closed = scene.pool(name=f"{pool}-x", namespaceSelector=nobody, ranges=[f"{scene.first + 50}-{scene.first + 52}"])
     scene.deployment("web", pool)
     scene.served("web")
     by_hand(scene, "squatter", scene.first + 3)

@@ -21,12 +21,18 @@ pytestmark = pytest.mark.cluster
 Status = dict[str, object]
 
 # The first numbers of three blocks in a row that no other test uses.
-_edges = iter(range(55296, 64768, 768))
+_edges = iter(range(55296, 63744, 768))
 
 
 def write_status(scene: Scene, kind: str, name: str, status: Status | None) -> None:
     body = json.dumps({"status": status})
     scene.kubectl("patch", kind, name, "--subresource=status", "--type=merge", "-p", body)
+
+
+def holders(scene: Scene, pool: str) -> dict[tuple[str, str], str]:
+    """The pool and its blocks, as kind and name, each with the key of a lease that stands in it."""
+    found = [("hpp", pool), *(("hpb", block.partition("/")[2]) for block in blocks(scene, pool))]
+    return {(kind, name): min(scene.get(kind, name)["status"]["leases"]) for kind, name in found}
 
 
 def blocks(scene: Scene, pool: str) -> list[str]:
@@ -64,11 +70,21 @@ def stays(crowd: Crowd, before: dict[str, int]) -> None:
 
 def test_a_lease_deleted_by_hand_stands_again(scene: Scene, crowd: Crowd) -> None:
     before = crowd.numbers()
-    write_status(scene, "hpp", crowd.pool, {"leases": {f"{before['web-0']}/TCP": None}})
+    torn = holders(scene, crowd.pool)
+    for (kind, name), key in torn.items():
+        write_status(scene, kind, name, {"leases": {key: None}})
 
-    until(lambda: crowd.leased() == before, "it stands again", scene.operator_log)
+    until(lambda: crowd.leased() == before, "they stand again", scene.operator_log)
     stays(crowd, before)
-    assert f"keeps hostPort {before['web-0']}, whose lease was not there" in scene.event("web-0", "PortsAssigned")
+    for key in torn.values():
+        (name,) = (name for name, port in before.items() if key == f"{port}/TCP")
+        until(lambda name=name, key=key: kept(scene, name, key), f"an event on {name}", scene.operator_log)
+
+
+def kept(scene: Scene, name: str, key: str) -> bool:
+    """Whether it is told that a workload keeps its number."""
+    text = f"keeps hostPort {key.partition('/')[0]}, whose lease was not there"
+    return any(text in event["note"] for event in scene.events(name, "PortsAssigned"))
 
 
 @pytest.mark.parametrize("at_work", [True, False], ids=["at_work", "stopped"])
@@ -79,7 +95,8 @@ def test_a_lease_that_somebody_has_put_into_another_name_is_taken_back(
     other = {"owner": f"Deployment/{scene.name}/nobody", "uid": "1", "since": None, "grant": None}
 
     def forge() -> None:
-        write_status(scene, "hpp", crowd.pool, {"leases": {f"{before['web-0']}/TCP": other}})
+        for (kind, name), key in holders(scene, crowd.pool).items():
+            write_status(scene, kind, name, {"leases": {key: other}})
 
     if at_work:
         forge()
@@ -87,8 +104,23 @@ def test_a_lease_that_somebody_has_put_into_another_name_is_taken_back(
         with nobody_at_work(scene):
             forge()
 
-    until(lambda: crowd.leased() == before, "it is taken back", scene.operator_log)
+    until(lambda: crowd.leased() == before, "they are taken back", scene.operator_log)
     stays(crowd, before)
+
+
+def test_a_lease_that_somebody_has_put_among_those_of_other_numbers_is_none(scene: Scene, crowd: Crowd) -> None:
+    """It stands under a lock that is not its number's, so it counts for nothing and keeps nobody."""
+    before = crowd.numbers()
+    (*_, key) = holders(scene, crowd.pool).values()
+
+    write_status(scene, "hpp", crowd.pool, {"leases": {key: {"owner": f"Deployment/{scene.name}/nobody", "uid": "1"}}})
+
+    told = f"'{key}' is no lease: it stands among the leases of"
+    until(lambda: told in scene.operator.log, "it is told", scene.operator_log)
+    stays(crowd, before)
+    until(lambda: [f.kind for f in scene.findings()] == ["Unreadable"], "nothing else is found", scene.findings)
+    scene.kubectl("-n", scene.name, "delete", "deployment", "--all")
+    scene.kubectl("delete", "hpp", crowd.pool, "--timeout=120s")
 
 
 @pytest.mark.parametrize("at_work", [True, False], ids=["at_work", "stopped"])

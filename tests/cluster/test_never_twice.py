@@ -111,7 +111,7 @@ def test_killed_again_and_again_in_the_middle_of_it(scene: Scene) -> None:
     with ThreadPoolExecutor() as threads:
         creating = threads.submit(create, scene, pool, 600, 4)
         while not creating.done():
-            until(lambda: scene.operator.metric("hostport_ledger_commits_total") >= 1, "it is at work")
+            until(lambda: creating.done() or scene.operator.metric("hostport_ledger_commits_total") >= 1, "it works")
             scene.operator.kill()
             kills += 1
             scene.operator.start()

@@ -27,11 +27,14 @@ def poor_scene(poor_plane: ControlPlane, tmp_path: Path, request: pytest.Fixture
     pid = operator.pid
     stage = Scene(poor_plane, operator, request.node.name)
     yield stage
-    stage.end()
-    assert operator.pid == pid
-    assert operator.is_ready()
-    assert "Traceback" not in operator.log
-    assert operator.stop() == 0
+    try:
+        stage.end()
+        assert operator.pid == pid
+        assert operator.is_ready()
+        assert "Traceback" not in operator.log
+        assert operator.stop() == 0
+    finally:
+        operator.kill()
 
 
 def resting(scene: Scene, pool: str) -> set[str]:
@@ -110,8 +113,10 @@ def test_it_ends_as_asked_while_the_api_server_is_away(poor_plane: ControlPlane,
     operator.start()
 
     poor_plane.kill_apiserver()
-    code = operator.stop()
-    poor_plane.start_apiserver()
+    try:
+        code = operator.stop()
+    finally:
+        poor_plane.start_apiserver()
 
     assert code == 0
     assert "Traceback" not in operator.log

@@ -92,10 +92,10 @@ def test_where_two_pools_overlap_the_younger_withholds(scene: Scene) -> None:
 
 
 def test_leases_beyond_the_first_block_stand_in_blocks_of_their_own(scene: Scene) -> None:
-    pool = scene.pool(ranges=["61000-61599"], protocols=["TCP"])
-    for number in (61000, 61300, 61599):
+    pool = scene.pool(ranges=["64000-64599"], protocols=["TCP"])
+    for number in (64000, 64300, 64599):
         scene.deployment(f"web-{number}", pool, annotations={"hostport/request": f"http={number}"})
-    for number in (61000, 61300, 61599):
+    for number in (64000, 64300, 64599):
         assert scene.served(f"web-{number}") == [number]
 
     assert len(scene.leases(pool)) == 3

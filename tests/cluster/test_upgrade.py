@@ -37,8 +37,16 @@ def test_two_versions_work_side_by_side_and_one_of_them_ends(
         OperatorProcess(poor_plane, folder_in(tmp_path, str(turn)), env=env)
         for turn, env in enumerate(versions if way == "upgrade" else reversed(versions))
     ]
+    try:
+        work_side_by_side(poor_plane, first, second, way)
+    finally:
+        for operator in (first, second):
+            operator.kill()
+
+
+def work_side_by_side(plane: ControlPlane, first: OperatorProcess, second: OperatorProcess, way: str) -> None:
     first.start()
-    scene = Scene(poor_plane, first, way)
+    scene = Scene(plane, first, way)
     crowd = Crowd(scene, scene.pool(policy="LowestFree"))
     crowd.create(30)
     before = crowd.served()

@@ -45,8 +45,9 @@ def agent_installed(installed: ControlPlane) -> ControlPlane:
 def agent(agent_installed: ControlPlane, node: BareNode, tmp_path: Path) -> Iterator[AgentProcess]:
     process = AgentProcess(node, NODE, agent_kubeconfig(agent_installed, tmp_path, NODE))
     yield process
-    assert process.stop() == 0, process.log
+    code = process.stop()
     agent_installed.kubectl("delete", "hostportnode", NODE, "--ignore-not-found")
+    assert code == 0, process.log
 
 
 def report(plane: ControlPlane) -> dict[str, Any]:
@@ -70,6 +71,11 @@ def listening(node: BareNode, port: int) -> Iterator[None]:
         yield
     finally:
         process.communicate()
+
+
+def ephemeral_ports(node: BareNode, span: str) -> None:
+    """Where the node's outgoing connections get their ports."""
+    node.run("sysctl", "-q", "-w", f"net.ipv4.ip_local_port_range={span.replace('-', ' ')}")
 
 
 def listeners_on(scene: Scene, pool: str) -> float:
@@ -126,13 +132,14 @@ def test_rules_of_living_pods_are_not_foreign_and_stale_ones_are(
 def test_a_pool_in_the_ephemeral_range_of_a_node_says_so(scene: Scene, node: BareNode, agent: AgentProcess) -> None:
     pool = scene.pool()
     span = f"{scene.first + 10}-{scene.first + 90}"
+    ephemeral_ports(node, "61000-65000")
 
     def condition() -> tuple[str, str]:
         found = {c["type"]: c for c in scene.status(pool).get("conditions") or ()}.get("EphemeralPorts", {})
         return found.get("reason", ""), found.get("message", "")
 
     until(lambda: condition()[0] == "OutsideRange", "the range is known", condition, SECONDS)
-    node.run("sysctl", "-q", "-w", f"net.ipv4.ip_local_port_range={span.replace('-', ' ')}")
+    ephemeral_ports(node, span)
     until(lambda: condition()[1].startswith(f"{span} lie where outgoing connections"), "it is told", condition, SECONDS)
 
 

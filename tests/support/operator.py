@@ -40,7 +40,7 @@ class OperatorProcess:
             self._kubeconfig = through
         self.metrics_port, self.health_port = free_ports(2)
 
-    def start(self, seconds: float = 30) -> None:
+    def start(self, seconds: float = 90) -> None:
         """Start it and wait until it is ready: everything adopted."""
         self.launch()
         until(self.is_ready, "the operator is ready", lambda: self.log[-2000:], seconds)
@@ -66,6 +66,11 @@ class OperatorProcess:
         """Whether the process is no more."""
         assert self._process is not None
         return self._process.poll() is not None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has been started and is there."""
+        return self._process is not None and not self.has_ended()
 
     def probe(self, path: str) -> tuple[int, str]:
         """A health endpoint's status and text; status 0 where nobody answers."""
@@ -112,9 +117,10 @@ class OperatorProcess:
             self._process.send_signal(number)
 
     def _end(self, number: int) -> int:
-        assert self._process is not None
+        if self._process is None:
+            return 0
         self.signal(number)
-        return self._process.wait(timeout=30)
+        return self._process.wait(timeout=90)
 
 
 def _get(url: str) -> tuple[int, str]:

@@ -12,6 +12,8 @@ from typing import Any
 
 import yaml
 
+from tests.support.wait import until
+
 
 @dataclass(frozen=True)
 class Done:
@@ -44,8 +46,12 @@ class Terminal:
         return done.out
 
     def data(self, *words: str) -> Any:
-        """What it prints for programs, which must be the same in JSON and in YAML."""
-        found = json.loads(self.table(*words, "-o", "json"))
-        same = yaml.safe_load(self.table(*words, "-o", "yaml"))
-        assert same == found, f"{same}\nis not\n{found}"
-        return found
+        """What it prints for programs, which is the same in JSON and in YAML, unless the cluster changes in between."""
+        said: list[Any] = []
+
+        def alike() -> bool:
+            said[:] = json.loads(self.table(*words, "-o", "json")), yaml.safe_load(self.table(*words, "-o", "yaml"))
+            return bool(said[0] == said[1])
+
+        until(alike, "JSON and YAML say the same", lambda: "\nis not\n".join(map(str, said)))
+        return said[0]

@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def until(look: Callable[[], T], what: str, else_show: Callable[[], object] = lambda: "", seconds: float = 30.0) -> T:
+def until(look: Callable[[], T], what: str, else_show: Callable[[], object] = lambda: "", seconds: float = 90.0) -> T:
     """The first true thing that `look` returns; fails, saying what was awaited, after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:

@@ -124,7 +124,7 @@ def test_every_pod_of_a_daemon_set_runs_on_its_own_node_with_the_number(scene: S
     pool = scene.pool()
     scene.apply(workload("DaemonSet", pool))
     port = until(lambda: host_port(scene, "DaemonSet"), "it has a hostPort", scene.operator_log)
-    scene.kubectl("-n", scene.name, "rollout", "status", "daemonset/web", "--timeout=60s")
+    scene.kubectl("-n", scene.name, "rollout", "status", "daemonset/web", "--timeout=120s")
 
     pods = json.loads(scene.kubectl("-n", scene.name, "get", "pods", "-l", "app=web", "-o", "json"))["items"]
 

@@ -158,7 +158,7 @@ def test_scaled_to_zero_and_back_a_workload_keeps_its_number(scene: Scene) -> No
     scene.running("web")
 
     write(scene, "scale", "deployment", "web", "--replicas=0")
-    write(scene, "wait", "--for=delete", "pod", "-l", "app=web", "--timeout=60s")
+    write(scene, "wait", "--for=delete", "pod", "-l", "app=web", "--timeout=120s")
     scene.deployment("greedy", pool)
     scene.event("greedy", "PoolExhausted")
     write(scene, "scale", "deployment", "web", "--replicas=1")

@@ -71,7 +71,7 @@ def test_absent_then_installed_then_removed(control_plane: ControlPlane, monkeyp
         mirror = OptionalMirror(api, f"/apis/{GROUP}/v1/things", sink, lambda: None)
         task = asyncio.create_task(mirror.run())
         try:
-            await asyncio.wait_for(mirror.listed.wait(), 30)
+            await asyncio.wait_for(mirror.listed.wait(), 90)
             await kubectl("apply", "-f", "-", input=json.dumps(CRD))
             await kubectl("wait", "--for=condition=Established", f"crd/things.{GROUP}")
             thing = {"apiVersion": f"{GROUP}/v1", "kind": "Thing", "metadata": {"name": "one"}}

@@ -61,7 +61,7 @@ def test_a_pool_with_leases_is_held_until_they_are_gone_and_says_why(scene: Scen
     scene.deployment("late", pool)
     assert "is being deleted" in scene.event("late", "NoMatchingPool")
     scene.kubectl("-n", scene.name, "delete", "deployment", "web")
-    scene.kubectl("wait", "--for=delete", f"hostportpool/{pool}", "--timeout=30s")
+    scene.kubectl("wait", "--for=delete", f"hostportpool/{pool}", "--timeout=120s")
     until(lambda: pool not in scene.operator.metrics(), "its series are gone")
 
 

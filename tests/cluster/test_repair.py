@@ -71,7 +71,7 @@ def test_a_number_that_a_pod_runs_on_stays_leased_until_the_pod_has_gone(scene: 
     port = scene.window() + 5
     container = {"name": "app", "image": "app", "ports": [{"containerPort": 80, "hostPort": port}]}
     scene.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "lives"}, "spec": {"containers": [container]}})
-    scene.kubectl("-n", scene.name, "wait", "--for=condition=Ready", "pod/lives", "--timeout=90s")
+    scene.kubectl("-n", scene.name, "wait", "--for=condition=Ready", "pod/lives", "--timeout=120s")
 
     plant(scene, pool, {f"{port}/TCP": ghost(scene)})
 

@@ -294,7 +294,7 @@ def test_a_daemon_set_that_surges_is_made_safe_and_put_back(scene: Scene) -> Non
 
     assert 'maxSurge "50%" → 0, maxUnavailable 0 → 1' in scene.event("agent", "RolloutAdjusted")
     assert strategy() == {"maxSurge": 0, "maxUnavailable": 1}
-    for step in (["restart"], ["status", "--timeout=60s"]):
+    for step in (["restart"], ["status", "--timeout=120s"]):
         scene.kubectl("-n", scene.name, "rollout", step[0], "daemonset/agent", *step[1:])
 
     scene.kubectl("-n", scene.name, "annotate", "daemonset", "agent", "hostport/auto-")

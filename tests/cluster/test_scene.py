@@ -24,4 +24,4 @@ def test_a_scene_that_ends_in_disorder_fails_and_leaves_nothing_behind(operator:
         scene.end(patience=5)
 
     assert operator.is_ready()
-    scene.kubectl("wait", "--for=delete", f"hostportpool/{pool}", "--timeout=90s")
+    scene.kubectl("wait", "--for=delete", f"hostportpool/{pool}", "--timeout=120s")

@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from controlplane.cluster import ControlPlane
@@ -120,7 +121,7 @@ class Scene:
 
     def running(self, name: str) -> list[Json]:
         """The Pods of a Deployment's present revision, once all of them are Ready and no other is left."""
-        self.kubectl("-n", self.name, "rollout", "status", f"deployment/{name}", "--timeout=60s")
+        self.kubectl("-n", self.name, "rollout", "status", f"deployment/{name}", "--timeout=120s")
 
         def pods() -> list[Json]:
             found = json.loads(self.kubectl("-n", self.name, "get", "pods", "-l", f"app={name}", "-o", "json"))["items"]
@@ -170,7 +171,7 @@ class Scene:
             self.operator.start()
         try:
             until(lambda: not self.findings(), "ledger and cluster agree", lambda: compact(self.findings()), patience)
-        except BaseException:
+        except (Exception, pytest.fail.Exception):
             self._leave()
             self._tear_out(patience)
             raise

@@ -167,18 +167,18 @@ def test_who_comes_onto_a_leased_number_is_told_and_so_is_its_owner(scene: Scene
 
 
 def test_a_service_whose_node_port_is_leased_is_told(scene: Scene) -> None:
-    pool = scene.pool(ranges=["30510-30511"], protocols=["TCP"], policy="LowestFree")
+    pool = scene.pool(ranges=["30520-30521"], protocols=["TCP"], policy="LowestFree")
     scene.deployment("web", pool)
-    assert scene.served("web") == [30510]
+    assert scene.served("web") == [30520]
 
-    ports = [{"port": 80, "nodePort": 30510}]
+    ports = [{"port": 80, "nodePort": 30520}]
     service = {"type": "NodePort", "selector": {"app": "x"}, "ports": ports}
     scene.apply({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "front"}, "spec": service})
 
     assert "give the Service another nodePort" in told(scene, "front")
     assert f"Service/{scene.name}/front has come onto it" in told(scene, "web")
     assert conflicts(scene, pool) == 1
-    assert scene.host_ports("web") == [30510]
+    assert scene.host_ports("web") == [30520]
     scene.kubectl("-n", scene.name, "delete", "service", "front")
 
 

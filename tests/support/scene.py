@@ -25,7 +25,8 @@ Json = dict[str, Any]
 
 _ROOT = Path(__file__).parent.parent.parent
 # Neither where Services get their numbers nor where some tests have large pools.
-_taken = itertools.chain(range(20000, 30000, 100), range(33000, 40000, 100), range(42000, 50000, 100))
+_FREE = ((11000, 18000), (20000, 30000), (33000, 40000), (42000, 50000), (2000, 10000))
+_taken = itertools.chain.from_iterable(range(*span, 100) for span in _FREE)
 _CROWD = 100
 
 

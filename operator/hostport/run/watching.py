@@ -177,5 +177,5 @@ class _Retries(logging.Filter):
         """False for what is counted instead of logged."""
         what, found, why = record.getMessage().partition("; will retry: ")
         if found and what.startswith("Request attempt"):
-            self._complaints.failed(f"{why.partition(' -> ')[2].partition('(')[0]} of kopf's", f"kopf: {why}")
+            self._complaints.failed(f"{why.partition(' -> ')[2].partition('(')[0]} of kopf's", f"kopf: {why[:300]}")
         return not found

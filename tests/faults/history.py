@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from bench.load import DEPLOYMENTS, Json, Load, deployment, load
 from controlplane.cluster import ControlPlane
 from tests.faults.entry import VARIABLE
 from tests.faults.monitor import Monitor
-from tests.faults.points import BLOCK_REMOVED, POINTS
+from tests.faults.points import BLOCK_REMOVED, IN_REPAIR, POINTS
 from tests.faults.sight import Sight, look
 from tests.faults.take_over import take_over
 from tests.faults.tally import Tally
@@ -75,7 +76,7 @@ class Histories:
                 self._kill_at(point, lambda wishes=wishes: users.submit(self._carry_out, wishes).result())  # type: ignore[misc]
             self.operator.kill()
             began = time.monotonic()
-            self.operator.start(seconds=60)
+            self.operator.start()
             self.tally.restarts.append(time.monotonic() - began)
             self._must_be_well(touched)
             self.tally.duplicates += len(monitor.doubles)
@@ -89,9 +90,15 @@ class Histories:
             self._kill_at_random(users_at_work)
             return
         self.operator.kill()
-        self.operator.launch(_DOOMED, {VARIABLE: f"{point}*{self._dice.choice((1, 1, 2))}", "PYTHONPATH": str(_ROOT)})
+        repairs = point.startswith(IN_REPAIR)
+        if repairs:  # what is found when work begins
+            users_at_work()
+        passages = 1 if repairs else self._dice.choice((1, 1, 2))
+        self.operator.launch(_DOOMED, {VARIABLE: f"{point}*{passages}", "PYTHONPATH": str(_ROOT)})
+        if not repairs:
+            users_at_work()
+        self._await_begin()
         deadline = time.monotonic() + _PATIENCE_SECONDS
-        users_at_work()
         while not self.operator.has_ended() and time.monotonic() < deadline:
             time.sleep(0.02)
         if self.operator.has_ended():
@@ -102,12 +109,16 @@ class Histories:
         self.operator.kill()
         self.operator.launch()
         if self._dice.random() < 0.8:
-            until(lambda: self.operator.has_ended() or self.operator.probe("/readyz")[0] == 200, "it is up", seconds=60)
+            self._await_begin()
         users_at_work()
         time.sleep(self._dice.uniform(0, 1.5))
         assert not self.operator.has_ended(), self.operator.log[-3000:]
         self.operator.kill()
         self.tally.kills[AT_RANDOM] += 1
+
+    def _await_begin(self) -> None:
+        """Until it is at work, or has died before."""
+        until(lambda: self.operator.has_ended() or self.operator.probe("/readyz")[0] == 200, "it is up")
 
     # What users do
 
@@ -189,12 +200,14 @@ class Histories:
         return "\n".join([*self._look().wrong(), self.scene.operator_log()])
 
     def take_overs(self, count: int) -> None:
-        """Kill the leader of two replicas so many times."""
+        """Kill the leader of two replicas so many times, and ask it to end as often."""
         self.operator.stop()
-        self._new_pool()
         for turn in range(count):
-            self.tally.take_overs.append(take_over(self.scene, self._pool, self._folder / f"pair-{turn}"))
-        self.operator.start(seconds=60)
+            for number, times in ((signal.SIGKILL, self.tally.take_overs), (signal.SIGTERM, self.tally.hand_overs)):
+                self._new_pool()
+                folder = self._folder / f"pair-{turn}-{number.name.lower()}"
+                times.append(take_over(self.scene, self._pool, folder, number))
+        self.operator.start()
 
     def end(self) -> None:
         """Everything goes."""

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
+from inspect import iscoroutinefunction
 from typing import Any
 
 Wanted = Callable[..., bool]
@@ -42,9 +43,13 @@ def _is_summary(_: Any, __: Any, status: Any) -> bool:
     return "capacity" in status
 
 
+def _repairs(_: Any, todo: Any) -> bool:
+    return bool(todo.again or todo.leaks)
+
+
 @dataclass(frozen=True)
 class Point:
-    """`function` is `module:Class.name` or `module:name`, an async one; `wanted` is asked with its arguments."""
+    """`function` is `module:Class.name` or `module:name`; `wanted` is asked with its arguments."""
 
     name: str
     function: str
@@ -55,6 +60,8 @@ class Point:
 _LEDGER = "hostport.ledger.ledger:Ledger"
 _BLOCKS = "hostport.cluster.blocks:KubernetesBlocks"
 
+_REPAIR = "hostport.run.repairer:Repairer._carry_out"
+IN_REPAIR = "in repair"
 BLOCK_REMOVED = "block of an ended pool removed, the pool not"
 
 POINTS = {
@@ -73,6 +80,8 @@ POINTS = {
         Point("before the pool's summary is written", f"{_BLOCKS}.write_status", after=False, wanted=_is_summary),
         Point("the pool's summary written", f"{_BLOCKS}.write_status", after=True, wanted=_is_summary),
         Point(BLOCK_REMOVED, f"{_BLOCKS}.remove", after=True),
+        Point(f"{IN_REPAIR}, before it does anything", _REPAIR, after=False, wanted=_repairs),
+        Point(f"{IN_REPAIR}, workloads handed to the desk", _REPAIR, after=True, wanted=_repairs),
         Point("asking whether a workload is gone", "hostport.run.delivery:Delivery._confirm", after=False),
     )
 }
@@ -94,6 +103,15 @@ def arm(name: str, passages: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     @wraps(real)
+    def deadly_at_once(*args: Any) -> Any:
+        if not point.after:
+            passes(args)
+        result = real(*args)
+        if point.after:
+            passes(args)
+        return result
+
+    @wraps(real)
     async def deadly(*args: Any) -> Any:
         if not point.after:
             passes(args)
@@ -102,7 +120,7 @@ def arm(name: str, passages: int) -> None:
             passes(args)
         return result
 
-    setattr(holder, attribute, deadly)
+    setattr(holder, attribute, deadly if iscoroutinefunction(real) else deadly_at_once)
 
 
 def _find(function: str) -> tuple[Any, str]:

@@ -24,6 +24,7 @@ def table(tally: Tally) -> str:
         ("other findings of `hostport check`", tally.findings),
         ("restart until ready (adopted everything)", _seconds(tally.restarts)),
         ("kill -9 of the leader until its replica serves", _seconds(tally.take_overs)),
+        ("SIGTERM to the leader until its replica serves", _seconds(tally.hand_overs)),
     ]
     return "\n".join(["| what | figure |", "|---|---|", *(f"| {what} | {figure} |" for what, figure in rows)])
 

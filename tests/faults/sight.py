@@ -60,8 +60,9 @@ class Sight:
 
 
 def look(scene: Scene, wanted: set[str], pools: set[str]) -> Sight:
-    """How things stand."""
+    """How things stand with what is the scene's own."""
     items = json.loads(scene.kubectl("-n", scene.name, "get", "deployments,hpp,hpb", "-o", "json"))["items"]
+    items = [item for item in items if item["kind"] == "Deployment" or item["metadata"]["name"].startswith(scene.name)]
     kinds = {
         kind: [item for item in items if item["kind"] == kind]
         for kind in ("Deployment", "HostPortPool", "HostPortBlock")

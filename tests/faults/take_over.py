@@ -1,4 +1,4 @@
-"""How long nobody works when the leader of two replicas is killed."""
+"""How long nobody works when the leader of two replicas is killed, or asked to end."""
 
 from __future__ import annotations
 
@@ -12,33 +12,37 @@ from tests.support.wait import until
 _LONGEST_SECONDS = 120.0
 
 
-def take_over(scene: Scene, pool: str, folder: Path) -> float:
-    """Seconds from the leader's SIGKILL until a Deployment that comes at that moment is served by the other."""
+def take_over(scene: Scene, pool: str, folder: Path, number: int) -> float:
+    """Seconds from that signal to the leader until the other leads and has served a Deployment that came just then."""
     pair = [_replica(scene, folder / name) for name in ("one", "other")]
-    until(
-        lambda: _leading(pair), "one of them leads", lambda: [replica.log[-2000:] for replica in pair], _LONGEST_SECONDS
-    )
-    leader = _leading(pair)[0]
-    name = f"heir-{folder.name}"
+    try:
+        return _measure(scene, pool, pair, number, f"heir-{folder.name}")
+    finally:
+        for replica in pair:
+            replica.kill()
 
-    leader.kill()
-    killed = time.monotonic()
+
+def _measure(scene: Scene, pool: str, pair: list[OperatorProcess], number: int, name: str) -> float:
+    def logs() -> list[str]:
+        return [replica.log[-2000:] for replica in pair]
+
+    until(lambda: len(_leading(pair)) == 1, "one of them leads", logs, _LONGEST_SECONDS)
+    (leader,) = _leading(pair)
+    (heir,) = (replica for replica in pair if replica is not leader)
+
+    began = time.monotonic()
+    leader.signal(number)
     scene.deployment(name, pool)
-    until(lambda: all(scene.host_ports(name)), "the other serves it", lambda: pair[1].log[-3000:], _LONGEST_SECONDS)
-    took = time.monotonic() - killed
-
-    for replica in pair:
-        replica.stop()
-    return took
+    until(lambda: _leading([heir]) and all(scene.host_ports(name)), "the other serves it", logs, _LONGEST_SECONDS)
+    return time.monotonic() - began
 
 
 def _replica(scene: Scene, folder: Path) -> OperatorProcess:
     folder.mkdir(parents=True)
     made = OperatorProcess(scene.plane, folder, "--leader-elect")
-    made.start(seconds=60)
+    made.start()
     return made
 
 
-def _leading(pair: list[OperatorProcess]) -> list[OperatorProcess]:
-    leading = [replica for replica in pair if replica.metric("hostport_leader") == 1]
-    return leading if len(leading) == 1 else []
+def _leading(replicas: list[OperatorProcess]) -> list[OperatorProcess]:
+    return [replica for replica in replicas if replica.metric("hostport_leader") == 1]

@@ -28,6 +28,7 @@ class Tally:
     findings: int = 0
     restarts: list[float] = field(default_factory=list)
     take_overs: list[float] = field(default_factory=list)
+    hand_overs: list[float] = field(default_factory=list)
 
     @property
     def total(self) -> int:
@@ -44,7 +45,8 @@ class Tally:
 
     def write(self, path: Path) -> None:
         """As JSON."""
-        rounded = {name: [round(s, 1) for s in getattr(self, name)] for name in ("restarts", "take_overs")}
+        times = ("restarts", "take_overs", "hand_overs")
+        rounded = {name: [round(s, 1) for s in getattr(self, name)] for name in times}
         path.write_text(json.dumps({**asdict(self), **rounded}, indent=2, sort_keys=True) + "\n")
 
     @classmethod

@@ -180,6 +180,8 @@ class Scene:
 
     def _leave(self) -> None:
         crowd = sum(self._standing().values()) > _CROWD
+        # First those who ask: nobody is to be told at length that his pool is going.
+        self.kubectl("delete", "--raw", f"/apis/apps/v1/namespaces/{self.name}/deployments")
         self.kubectl("delete", "namespace", self.name, "--wait=false")
         if self._pools:
             self.kubectl("delete", "hostportpool", *self._pools, "--ignore-not-found", "--wait=false")

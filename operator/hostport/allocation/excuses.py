@@ -70,7 +70,9 @@ class Excuses:
     def _counts(self, pool: Pool, entries: Sequence[PortEntry], wanted: str = "") -> str:
         protocols = sorted({entry.protocol for entry in entries})
         valid, free = self._numbers(pool, protocols)
-        resting = sum(1 for lease in self._state.book.of_pool(pool.name).values() if lease.released)
+        resting = sum(
+            1 for place, lease in self._state.book.leaving.items() if place[0] == pool.name and lease.released
+        )
         said = f"{free} of {valid} {'+'.join(protocols)} numbers free{wanted}"
         rest = f", {resting} resting for up to {pool.cooldown} s" if resting else ""
         return f"{said}{rest}; enlarge spec.ranges or wait until a number comes back"

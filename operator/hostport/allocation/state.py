@@ -44,7 +44,8 @@ class PoolView:
 class State:
     """The state that plans are made against. Only `put` changes leases, only `see_*` and `forget_*` the rest.
 
-    `openings` grows when a number may have become free, `changes` with everything that a pool's counts depend on.
+    `openings` grows when a number may have become free, `changes` with everything that a pool's counts depend on,
+    `moves` when nodes come, go or are other than they were.
     """
 
     def __init__(self) -> None:
@@ -61,6 +62,7 @@ class State:
         self.cursors = Cursors()
         self.openings = 0
         self.changes = 0
+        self.moves = 0
         self._leases: dict[tuple[str, LeaseKey], Taker] = {}
         self._foreign: dict[str, tuple[ForeignUse, list[tuple[Claim, Taker]]]] = {}
         self._views: dict[tuple[str, Placement], PoolView] = {}
@@ -132,12 +134,14 @@ class State:
         fresh = {node.name: node for node in nodes if self.nodes.get(node.name) != node}
         if fresh:
             self.nodes.update(fresh)
+            self.moves += 1
             self._redraw()
         return bool(fresh)
 
     def forget_node(self, name: str) -> None:
         """A node is gone."""
         if self.nodes.pop(name, None) is not None:
+            self.moves += 1
             self._redraw()
 
     @property

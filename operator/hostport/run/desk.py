@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Iterable
 
+from hostport.allocation.footing import has_moved
 from hostport.allocation.plan import Plan
 from hostport.api.errors import InvalidAnnotation
 from hostport.api.workload import Kind, Workload
@@ -43,6 +44,9 @@ class Desk:
         self._leaks: set[str] = set()
         self._gone: set[str] = set()
         self._waiting = Waiting(office)
+        self._openings = 0
+        self._moves = 0
+        self._is_new = True
         self._remarks = Remarks(office)
         self._delivery = Delivery(office, again=self.touch, gone=self._confirmed_gone, found=self.see)
 
@@ -103,9 +107,18 @@ class Desk:
         self._wake.set()
 
     def retry_waiting(self) -> None:
-        """Something has become free, or a pool or node is other than it was: look again at those who wait."""
+        """Something has become free, or a pool or node is other than it was: look again at those who wait.
+
+        Where nodes are, at those too who are warned of having too few, or have to be.
+        """
+        self._openings = self._office.state.openings
         for key in self._waiting.due():
             self.touch(key)
+        if self._moves != self._office.state.moves:
+            self._moves = self._office.state.moves
+            for key, workload in self._office.workloads.items():
+                if key in self._remarks or has_moved(self._office.state, workload):
+                    self.touch(key)
 
     def _confirmed_gone(self, key: str) -> None:
         self._gone.add(key)
@@ -138,6 +151,7 @@ class Desk:
         self._leaks.clear()
         self._steps.clear()
         self._waiting.forget_all()
+        self._is_new = True
 
     def tidy(self) -> None:
         """While another replica works: forget those who are not there any more and have nothing."""
@@ -152,7 +166,7 @@ class Desk:
         now = clock.now()
         changes = self._take_steps()
         plans: list[tuple[Plan, float]] = []
-        for key, since in keys.items():
+        for key, since in self._in_turn(keys).items():
             workload = self._office.workloads.get(key)
             if workload is None:
                 changes += self._plan_gone(key, now)
@@ -168,6 +182,22 @@ class Desk:
         for key in failed:
             self.touch(key)
         self._office.news.set()
+
+    def _in_turn(self, keys: dict[str, float]) -> dict[str, float]:
+        """Those who wait go first, oldest first: a newcomer takes nothing that has become free before they could."""
+        if self._is_new:  # nobody knows any more who came first: they are taken in the order of their age
+            self._is_new = False
+            keys = dict(sorted(keys.items(), key=lambda item: self._born(item[0])))
+        waiting, state = self._waiting.due(), self._office.state
+        if self._openings == state.openings or all(key in waiting for key in keys):
+            return {**{key: keys[key] for key in waiting if key in keys}, **keys}
+        self._openings = state.openings
+        now = clock.monotonic()
+        return {**{key: keys.get(key, now) for key in waiting}, **keys}
+
+    def _born(self, key: str) -> str:
+        workload = self._office.workloads.get(key)
+        return workload.created if workload is not None else ""
 
     def _plan(self, workload: Workload, now: str) -> Plan | None:
         try:

@@ -1,4 +1,4 @@
-"""What is told about a workload that is served all the same: each warning once."""
+"""What is told about a workload that is served all the same: each warning once, and again where its cause had gone."""
 
 from __future__ import annotations
 
@@ -28,8 +28,11 @@ class Remarks:
         for topic, remark in news.items():
             if topic not in said:
                 self._tell(workload, remark)
-        if said or news:
-            self._said[workload.key] = (workload.uid, workload.generation, said | news.keys())
+        if news:
+            self._said[workload.key] = (workload.uid, workload.generation, frozenset(news))
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._said
 
     def forget(self, key: str) -> None:
         """A workload is gone."""

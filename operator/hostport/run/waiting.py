@@ -1,9 +1,13 @@
-"""Those who ask and can't be served: told once, oldest first when something becomes free."""
+"""Those who ask and can't be served: told once, oldest first when something becomes free.
+
+The oldest is who was refused first. An operator that starts, or takes over from another, does not know who that is: it takes
+them in the order in which the workloads were created.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import KeysView
 
 from hostport.api.errors import Refusal
 from hostport.api.workload import Workload
@@ -45,9 +49,9 @@ class Waiting:
         self._said.clear()
         self._office.metrics.pending.set(0)
 
-    def due(self) -> Iterator[str]:
+    def due(self) -> KeysView[str]:
         """Those whom a change elsewhere may help, oldest first."""
-        return iter(tuple(self._wakes))
+        return self._wakes.keys()
 
     def _tell(self, workload: Workload, refusal: Refusal) -> None:
         self._office.tell(workload, refusal.reason, refusal.message, warning=True)

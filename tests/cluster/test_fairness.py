@@ -172,7 +172,8 @@ def test_waiting_costs_no_requests(scene: Scene) -> None:
 
 
 def asking(name: str, pool: str) -> Json:
-    return deployment(name, annotations={"hostport/auto": "true", "hostport/pool": pool})
+    """Without Pods, which would be requests of their own."""
+    return deployment(name, annotations={"hostport/auto": "true", "hostport/pool": pool}, replicas=0)
 
 
 # Who may draw from which pool

@@ -71,7 +71,6 @@ class Workload:
     created: str = ""
     version: int = 0
     generation: int = 0
-    created: str = ""
     annotations: dict[str, str] = field(default_factory=dict, hash=False)
     entries: tuple[PortEntry, ...] = field(default=(), hash=False)
     init_entries: tuple[PortEntry, ...] = field(default=(), hash=False)
@@ -103,7 +102,6 @@ class Workload:
             created=meta.get("creationTimestamp", ""),
             version=int(meta["resourceVersion"]),
             generation=meta.get("generation", 0),
-            created=meta.get("creationTimestamp") or "",
             annotations=wanted,
             entries=port_entries(spec) if wanted else (),
             init_entries=port_entries({"containers": spec.get("initContainers")}) if wanted else (),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hostport.allocation.doubles import doubles
 from hostport.allocation.state import State
 from hostport.allocation.summary import Summary, summarize
 from hostport.api.names import AUTO
@@ -85,19 +86,16 @@ def figures(pool: Pool, summary: Summary) -> dict[str, Any]:
 
 def judge(state: State, pool: Pool, summary: Summary, node_ports: tuple[int, int]) -> list[Condition]:
     """The conditions of a pool, each saying what a person should do."""
-    withheld, full = state.withheld[pool.name], state.full_blocks(pool.name)
+    full = state.full_blocks(pool.name)
     in_services = PortSet.span(*node_ports) & pool.all_ports
-    overlaps = "; ".join(f"{ports} belong to the older pool {elder}" for elder, ports in withheld.items())
     return [
         _ready(pool, summary),
-        _condition(
-            pool, "Overlap", bool(withheld), "Withheld" if withheld else "NoOverlap",
-            f"{overlaps}: not handed out here; take them out of spec.ranges" if withheld else "",
-        ),
+        _overlap(state, pool),
         _condition(
             pool, "OutOfRange", bool(summary.out_of_range), "LeasesOutside" if summary.out_of_range else "AllInside",
             f"leases on numbers that the pool does not hand out any more: {summary.out_of_range}; they stay until "
-            "their workloads give them back" if summary.out_of_range else "",
+            f"their workloads give them back; put them back into spec.ranges, or take {AUTO} off those workloads"
+            if summary.out_of_range else "",
         ),
         _condition(
             pool, "LeaseCapacity", bool(len(full)), "BlocksFull" if len(full) else "RoomLeft",
@@ -133,11 +131,32 @@ def _ready(pool: Pool, summary: Summary) -> Condition:
         text = f"being deleted; leases that still stand: {summary.leases}; take {AUTO} off their workloads"
         return _condition(pool, "Ready", False, "Terminating", text)
     if not summary.nodes:
-        return _condition(pool, "Ready", False, "NoNodes", "no node matches spec.nodeSelector")
+        text = "no node matches spec.nodeSelector; label one so that it does, or change the selector"
+        return _condition(pool, "Ready", False, "NoNodes", text)
+    if not total.capacity:
+        text = "spec.exclude and older pools leave no number of spec.ranges; enlarge it"
+        return _condition(pool, "Ready", False, "Empty", text)
     if not total.free:
         text = f"all {total.capacity} numbers are leased, resting or in use by others; enlarge spec.ranges"
         return _condition(pool, "Ready", False, "Exhausted", text)
     return _condition(pool, "Ready", True, "Serving", f"free numbers: {total.free}; nodes: {summary.nodes}")
+
+
+def _overlap(state: State, pool: Pool) -> Condition:
+    """Two pools on one node: the younger withholds; where both have leased a number already, that is told by both."""
+    withheld, twice = state.withheld[pool.name], doubles(state, pool)
+    texts = [f"{ports} belong to the older pool {elder}" for elder, ports in withheld.items()]
+    if texts:
+        texts[-1] += ": not handed out here; take them out of spec.ranges"
+    if twice:
+        some = ", ".join(f"{key} to {owner} and to {other}" for key, owner, other in twice[:3])
+        texts.append(
+            f"leased twice on one node, since nodes or pools were changed under them: {some}"
+            f"{f' and {len(twice) - 3} more' if len(twice) > 3 else ''}; nobody else gets the number. Where the "
+            f"younger pool is: take {AUTO} off the workload and put it back, and it gets another"
+        )
+    reason = "LeasedTwice" if twice else "Withheld" if withheld else "NoOverlap"
+    return _condition(pool, "Overlap", bool(texts), reason, "; ".join(texts))
 
 
 def _condition(pool: Pool, kind: str, true: bool, reason: str, message: str) -> Condition:

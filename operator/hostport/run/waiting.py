@@ -1,7 +1,7 @@
 """Those who ask and can't be served: told once, oldest first when something becomes free.
 
-The oldest is who was refused first. An operator that starts, or takes over from another, does not know who that is: it takes
-them in the order in which the workloads were created.
+The oldest is who was refused first. An operator that starts, or takes over from another, does not know who that is: it
+takes them in the order in which the workloads were created.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,12 @@ from tests.support.terminal import Terminal
 from tests.support.wait import until
 
 pytestmark = pytest.mark.cluster
+
+Json = dict[str, Any]
+
+PATIENCE = 120.0
+NAMES = {"key": "kubernetes.io/hostname", "operator": "In", "values": ["node-1", "node-2", "node-3"]}
+THREE_NODES = {"matchExpressions": [NAMES]}
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +37,7 @@ def by_hand(scene: Scene, name: str, port: int, **fields: object) -> None:
 
 
 def test_who_names_the_workload_by_what_it_holds_the_number_and_its_pods(scene: Scene, viewer: Terminal) -> None:
-    pool = scene.pool(10, protocols=["TCP"])
+    pool = scene.pool(10, protocols=["TCP"], priority=1000)
     scene.deployment("web", pool)
     (port,) = scene.served("web")
     (pod,) = scene.running("web")
@@ -85,23 +92,28 @@ def test_free_numbers_are_those_that_nobody_has_there(scene: Scene, viewer: Term
 
 
 def test_pools_are_counted_as_their_status_counts_them(scene: Scene, viewer: Terminal) -> None:
-    pool = scene.pool(5, protocols=["TCP"], policy="LowestFree")
+    pool = scene.pool(5, protocols=["TCP"], policy="LowestFree", nodeSelector=THREE_NODES)
     nobody = {"matchLabels": {"no": "one"}}
     closed = scene.pool(name=f"{pool}-x", namespaceSelector=nobody, ranges=[f"{scene.first + 50}-{scene.first + 52}"])
     scene.deployment("web", pool)
     scene.served("web")
     by_hand(scene, "squatter", scene.first + 3)
     scene.running("squatter")
-    until(lambda: scene.status(pool).get("foreign") == 1, "the pool counts it", lambda: scene.status(pool))
+    counts = {"capacity": 5, "allocated": 1, "cooling": 0, "foreign": 1, "free": 3, "nodes": 3}
 
-    rows = {row["name"]: row for row in viewer.data("pools")}
+    def row() -> Json:
+        rows: list[Json] = viewer.data("pools", "-n", scene.name)
+        return next(row for row in rows if row["name"] == pool)
 
-    status = scene.status(pool)
-    counts = ("capacity", "allocated", "cooling", "foreign", "free", "nodes")
-    assert {name: rows[pool][name] for name in counts} == {name: status[name] for name in counts}
-    assert (rows[pool]["state"], rows[pool]["policy"]) == ("Ready", "LowestFree")
+    def counted() -> bool:
+        status = scene.status(pool)
+        return counts == {name: status.get(name) for name in counts}
+
+    until(counted, "the operator counts so", lambda: scene.status(pool), PATIENCE)
+    until(lambda: counts == {name: row()[name] for name in counts}, "and so does the command", row, PATIENCE)
+    assert (row()["state"], row()["policy"]) == ("Ready", "LowestFree")
     assert pool in viewer.table("pools")
-    assert closed in rows
+    assert closed in {row["name"] for row in viewer.data("pools")}
     assert closed not in {row["name"] for row in viewer.data("pools", "-n", scene.name)}
 
 
@@ -143,14 +155,14 @@ def test_explain_says_why_a_workload_is_not_served(scene: Scene, viewer: Termina
 
 
 def test_the_map_shows_each_number_in_its_use(scene: Scene, viewer: Terminal) -> None:
-    pool = scene.pool(8, protocols=["TCP"], policy="LowestFree")
+    pool = scene.pool(8, protocols=["TCP"], policy="LowestFree", nodeSelector=THREE_NODES)
     scene.deployment("web", pool)
     scene.deployment("gone", pool)
     (port,), (rests,) = scene.served("web"), scene.served("gone")
     scene.kubectl("-n", scene.name, "delete", "deployment", "gone")
     by_hand(scene, "squatter", scene.first + 5, nodeSelector={"kubernetes.io/hostname": "node-2"})
     scene.running("squatter")
-    until(lambda: scene.status(pool).get("cooling") == 1, "a number rests", lambda: scene.status(pool), 90)
+    until(lambda: scene.status(pool).get("cooling") == 1, "a number rests", lambda: scene.status(pool), PATIENCE)
 
     rows = {name: row for row in viewer.data("map", "--pool", pool) for name in row["nodes"]}
 

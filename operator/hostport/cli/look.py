@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -24,6 +25,8 @@ def ask(question: Callable[[Api], Awaitable[T]], kubeconfig: str | None = None, 
         finally:
             await api.close()
 
+    # A command asks once, and says itself what has failed.
+    logging.getLogger("hostport").addHandler(logging.NullHandler())
     # A command lives for seconds and makes many small objects, none of them in circles: looking for circles among
     # them takes longer than reading them.
     gc.disable()

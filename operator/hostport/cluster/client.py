@@ -71,12 +71,12 @@ class Api:
         configuration.connection_pool_maxsize = 64
         try:
             namespace = await _configure(configuration, kubeconfig, context)
+            return cls(ApiClient(configuration), namespace)
         except (ConfigException, OSError) as error:
             raise NoCluster(str(error)) from error
         except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
             # What the loader makes of a file that is no kubeconfig.
             raise NoCluster(f"the kubeconfig can't be read ({_say(error)})") from error
-        return cls(ApiClient(configuration), namespace)
 
     async def close(self) -> None:
         """Close the connections."""

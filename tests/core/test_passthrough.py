@@ -7,6 +7,8 @@ import copy
 import pytest
 
 from hostport.api.errors import InvalidAnnotation, RequestRefused
+from hostport.api.workload import Workload
+from hostport.diagnosis.check import Entry, Evidence, check
 from tests.core.build import Json, deployment, ports
 from tests.core.world import World
 
@@ -93,6 +95,17 @@ def test_they_are_asked_for_by_name(world: World) -> None:
     assert world.deploy("game", "", **notes) == {"app/game": 20005, "app/rdma": 20007}
     with pytest.raises(RequestRefused, match=r"held by Deployment/default/game \(app/game\)"):
         world.deploy("other", "", passthrough="game/UDP", request="game=20005")
+
+
+def test_a_number_that_a_container_declares_is_refused_where_it_is_asked_for_and_not_preferred(world: World) -> None:
+    with pytest.raises(RequestRefused) as caught:
+        world.deploy("game", "http:20005", passthrough="game", request="game=20005")
+    assert str(caught.value) == (
+        "20005/TCP for app/game is a containerPort of the template; the nearest free number is 20006"
+    )
+    assert world.deploy("game", "http:20005", ports="game", passthrough="game", prefer="game=20005") == {
+        "app/game": 20000
+    }
 
 
 def test_they_lie_side_by_side_with_the_declared_ones(world: World) -> None:
@@ -252,6 +265,24 @@ def test_a_forged_note_takes_nobodys_entry_away(world: World) -> None:
     assert world.apply(forged) == {}
     assert world.deploy("game", ":30000=30000", auto="false") == {}
     assert _container(world.manifest("game"))["ports"] == ports(":30000=30000")
+
+
+# Checked
+
+
+def test_a_number_that_has_lost_its_lease_is_found(world: World) -> None:
+    world.deploy("game", "http:80", ports="game", passthrough="game/UDP")
+    workload = world.workload("game")
+    assert not _found(world, workload)
+    world.empty_ledger()
+    assert _found(world, workload) == [
+        ("NoLease", workload.key, "app/game has hostPort 20000 and no lease stands for it")
+    ]
+
+
+def _found(world: World, workload: Workload) -> list[tuple[str, ...]]:
+    entries = [Entry("", *place, lease) for place, lease in world.ledger.items()]
+    return [found[:3] for found in check(Evidence(world.state, entries, {workload.key: workload}, [], {}))]
 
 
 # Refused

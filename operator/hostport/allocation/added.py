@@ -41,9 +41,14 @@ def recognised(workload: Workload, own: Mapping[Place, Lease]) -> Workload:
     return replace(workload, entries=tuple(map(mark, workload.entries)))
 
 
+def declared_numbers(workload: Workload) -> list[int]:
+    """The containerPorts of the template: no port can be passed through on one, its containers share one network."""
+    return [entry.number for entry in (*workload.entries, *workload.init_entries) if entry.number > 0]
+
+
 def beside_declared(free: bitarray, workload: Workload) -> bitarray:
-    """Those free numbers that are no containerPort of the template: its containers share one network."""
-    declared = [entry.number for entry in (*workload.entries, *workload.init_entries) if entry.number > 0]
+    """Those free numbers that are no containerPort of the template."""
+    declared = declared_numbers(workload)
     if any(free[number] for number in declared):
         free = free.copy()
         free[declared] = 0

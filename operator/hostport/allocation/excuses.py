@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hostport.allocation.added import beside_declared, declared_numbers
 from hostport.allocation.occupancy import Taker, View
 from hostport.allocation.state import State
 from hostport.api.errors import NoMatchingPool, PoolExhausted, QuotaExceeded, Refusal, RequestRefused
@@ -101,9 +102,16 @@ def refuse_exact(
     views = (seen.view for pool in serving for seen in state.ways(pool, placement))
     view = next((view for view in views if all(view.valid[entry.protocol][port] for entry in group)), None)
     if view is not None:
-        free = PortSet(view.free_for([entry.protocol for entry in group])).nearest(port)
+        bits = view.free_for([entry.protocol for entry in group])
+        own = group[0].passthrough and port in declared_numbers(workload)
+        free = PortSet(beside_declared(bits, workload) if group[0].passthrough else bits).nearest(port)
         nearest = f"the nearest free number is {free}" if free else "no other number is free"
-        return RequestRefused(f"{asked} is held by {_holders(state, workload, group, port, view)}; {nearest}")
+        why = (
+            "is a containerPort of the template"
+            if own
+            else f"is held by {_holders(state, workload, group, port, view)}"
+        )
+        return RequestRefused(f"{asked} {why}; {nearest}")
     if excuses:
         return excuses.refusal()
     served = "; ".join(f"{pool.name} has {pool.all_ports}" for pool in pools)

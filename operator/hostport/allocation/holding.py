@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from bitarray import bitarray
 
-from hostport.allocation.added import beside_declared
+from hostport.allocation.added import beside_declared, declared_numbers
 from hostport.allocation.candidates import candidates, unfit
 from hostport.allocation.draft import Draft
 from hostport.allocation.excuses import Excuses, refuse_exact
@@ -101,6 +101,8 @@ class Holding:
 
     def _take_if_free(self, group: Group, pool: Pool, port: int) -> bool:
         if not self.excuses().none(pool, group, port):
+            return False
+        if group[0].passthrough and port in declared_numbers(self.workload):
             return False
         for seen in self.state.ways(pool, self.placement):
             if all(self._is_free(pool, seen.view, entry, port) for entry in group):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import NamedTuple
 
+from hostport.allocation.added import recognised
 from hostport.allocation.occupancy import nodes_overlap
 from hostport.allocation.state import State
 from hostport.allocation.summary import summarize
@@ -94,7 +95,7 @@ def _bare_numbers(evidence: Evidence) -> Iterator[Finding]:
     held = {(e.lease.owner, e.key.protocol, e.key.port) for e in evidence.entries if not e.lease.released}
     for workload in evidence.workloads.values():
         assigned = workload.assigned()
-        for entry in workload.entries:
+        for entry in recognised(workload, evidence.state.book.of_owner(workload.key)).entries:
             port = entry.host_port
             if port and assigned.get(entry.ref) == port and (workload.key, entry.protocol, port) not in held:
                 text = f"{entry.ref} has hostPort {port} and no lease stands for it"

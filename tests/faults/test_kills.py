@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from controlplane.cluster import ControlPlane
 from tests.faults.history import Histories, every_point
 from tests.faults.points import POINTS
 from tests.faults.tally import RESULTS, Tally
+from tests.support.seed import seed
 
 pytestmark = pytest.mark.cluster
 
@@ -19,14 +19,8 @@ _KILLS = 120
 _TAKE_OVERS = 5
 
 
-def seed() -> int:
-    """HOSTPORT_SEED, or one that nobody has chosen; a failure shows it."""
-    return int(os.environ.get("HOSTPORT_SEED") or random.SystemRandom().randrange(2**32))
-
-
 def play(plane: ControlPlane, folder: Path, kills: int, take_overs: int = 0) -> Tally:
     chosen = seed()
-    print(f"HOSTPORT_SEED={chosen}")
     histories = Histories(plane, folder, chosen)
     dice = random.Random(chosen)
     try:

@@ -383,4 +383,4 @@ class Life(RuleBasedStateMachine):
 
 
 TestLife = Life.TestCase
-TestLife.settings = settings(stateful_step_count=40)
+TestLife.settings = settings(max_examples=5 * settings.default.max_examples, stateful_step_count=40)

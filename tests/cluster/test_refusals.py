@@ -76,6 +76,17 @@ def test_a_number_that_somebody_has_is_refused_with_his_name_and_the_nearest_fre
     assert f"the nearest free number is {scene.first + 6}" in text
 
 
+def test_a_number_that_is_only_preferred_is_given_where_it_is_free_and_else_another(scene: Scene) -> None:
+    pool = scene.pool(protocols=["TCP"])
+    for name in ("first", "second"):
+        scene.deployment(name, pool, annotations={"hostport/prefer": f"http={scene.first + 5}"})
+        scene.served(name)
+
+    assert scene.host_ports("first") == [scene.first + 5]
+    assert scene.host_ports("second") != [scene.first + 5]
+    assert not scene.events("second", "RequestRefused")
+
+
 def test_the_refused_are_not_tried_over_and_over(scene: Scene) -> None:
     pool = scene.pool(1, protocols=["TCP"])
     scene.deployment("first", pool)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hostport.api.errors import PoolExhausted, QuotaExceeded
-from tests.core.build import deployment
+from tests.core.build import deployment, workload
 from tests.core.world import World
 
 
@@ -136,6 +136,20 @@ def test_a_workload_that_is_deleted_and_made_again_has_its_number_back(world: Wo
     lease = world.lease("main", "20000/TCP")
     assert lease is not None
     assert lease.uid == world.manifest("web")["metadata"]["uid"]
+
+
+def test_what_an_earlier_workload_had_goes_back_where_its_heir_is_refused(world: World) -> None:
+    """Deleted and made again so fast that nobody has seen it go, and with an annotation that makes no sense."""
+    world.deploy("web")
+    heir = workload(deployment("web", request="http=nonsense"), uid="another", version=10**6)
+    plan = world.planner.plan(heir, world.now)
+    assert plan.refusal is not None
+    ((_, key, lease),) = plan.changes
+    assert lease is not None
+    assert (str(key), lease.state, lease.uid) == ("20000/TCP", "releasing", world.manifest("web")["metadata"]["uid"])
+    assert not world.planner.plan(heir, world.now).changes
+    mended = workload(deployment("web"), uid="another", version=10**6 + 1)
+    assert world.planner.plan(mended, world.now).assigned == {"app/http": 20000}
 
 
 def test_a_workload_that_is_made_again_after_the_rest_gets_any_number(world: World) -> None:

@@ -74,7 +74,10 @@ class Planner:
         self._rng = rng
 
     def plan(self, workload: Workload, now: str) -> Plan:
-        """The plan for a workload as it was last seen; `now` is RFC 3339. A refusal changes nothing."""
+        """The plan for a workload as it was last seen; `now` is RFC 3339.
+
+        A refusal changes nothing, except that what an earlier workload of that name had goes back.
+        """
         try:
             if workload.deleting:
                 # Its leases go when it is gone; a template that is on its way out is nobody's to patch.
@@ -83,7 +86,8 @@ class Planner:
             request = parse_request(workload)
             return self._give_back(workload, now) if request is None else self._serve(workload, request, now)
         except Refusal as refusal:
-            return Plan(workload, refusal=refusal, assigned=workload.assigned())
+            left = self._left_behind(workload, now)
+            return Plan(workload, refusal=refusal, assigned=workload.assigned(), changes=left)
 
     def plan_gone(self, owner: str, now: str) -> list[Change]:
         """What leaves the ledger's active part when a workload is gone for certain."""
@@ -177,6 +181,14 @@ class Planner:
         plan.changes = draft.changes
         self._tell_containers(plan, {})
         return plan
+
+    def _left_behind(self, workload: Workload, now: str) -> list[Change]:
+        """What leaves the active part because it belongs to an earlier workload of that name, which is gone."""
+        draft = Draft(self._state)
+        for place, lease in list(self._state.book.of_owner(workload.key).items()):
+            if lease.state == "active" and lease.uid != workload.uid:
+                draft.put(*place, lease._replace(releasing=now))
+        return draft.changes
 
     def _leave(self, own: Mapping[Place, Lease], draft: Draft, now: str, plan: Plan) -> None:
         """Every lease of the workload that nothing wants goes."""

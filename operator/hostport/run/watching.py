@@ -35,6 +35,10 @@ Take = Callable[[str | None, Json], None]
 _LASTED_SECONDS = 60.0
 
 
+# Never used, but without one kopf asks the password file who we are, and in a container we stand in none.
+_IDENTITY: Any = "hostport-operator"
+
+
 class NothingRemembered(kopf.DiffBaseStorage):
     """No last-handled configuration: event handlers need none, and making one copies every object seen."""
 
@@ -99,7 +103,12 @@ class Watch:
 
     async def _operate(self, stop: threading.Event) -> None:
         await kopf.operator(
-            registry=self._registry(), settings=settings(), standalone=True, clusterwide=True, stop_flag=stop
+            registry=self._registry(),
+            settings=settings(),
+            standalone=True,
+            clusterwide=True,
+            identity=_IDENTITY,
+            stop_flag=stop,
         )
 
     def _registry(self) -> kopf.OperatorRegistry:

@@ -168,25 +168,25 @@ class Scene:
 
         Where that is not so it is this test's failure alone: what would stay goes by force, and the operator works.
         """
-        if not self.operator.is_running:
-            self.operator.start()
         try:
+            if not self.operator.is_running:
+                self.operator.start()
             until(lambda: not self.findings(), "ledger and cluster agree", lambda: compact(self.findings()), patience)
+            crowd = sum(self._standing().values()) > _CROWD
+            self._leave()
+            if crowd:  # hundreds of workloads on their way out would keep the machine from the next test
+                until(lambda: not self._standing(), "the scene's pools are gone", self._standing, 300)
         except (Exception, pytest.fail.Exception):
             self._leave()
             self._tear_out(patience)
             raise
-        self._leave()
 
     def _leave(self) -> None:
-        crowd = sum(self._standing().values()) > _CROWD
         # First those who ask: nobody is to be told at length that his pool is going.
         self.kubectl("delete", "--raw", f"/apis/apps/v1/namespaces/{self.name}/deployments")
-        self.kubectl("delete", "namespace", self.name, "--wait=false")
+        self.kubectl("delete", "namespace", self.name, "--ignore-not-found", "--wait=false")
         if self._pools:
             self.kubectl("delete", "hostportpool", *self._pools, "--ignore-not-found", "--wait=false")
-        if crowd:  # hundreds of workloads on their way out would keep the machine from the next test
-            until(lambda: not self._standing(), "the scene's pools are gone", self._standing, 300)
 
     def _tear_out(self, patience: float) -> None:
         """Take the leases and the finalizers of pools that don't go by themselves."""

@@ -30,7 +30,7 @@ def table(tally: Tally) -> str:
 
 
 def _seconds(times: list[float]) -> str:
-    return f"{statistics.median(times):.1f} s, at most {max(times):.1f} s" if times else "not measured"
+    return f"median {statistics.median(times):.1f} s, at most {max(times):.1f} s" if times else "not measured"
 
 
 def put_into(readme: str, text: str) -> str:

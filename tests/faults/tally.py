@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -47,7 +47,7 @@ class Tally:
         """As JSON."""
         times = ("restarts", "take_overs", "hand_overs")
         rounded = {name: [round(s, 1) for s in getattr(self, name)] for name in times}
-        path.write_text(json.dumps({**asdict(self), **rounded}, indent=2, sort_keys=True) + "\n")
+        path.write_text(json.dumps({**vars(self), **rounded}, indent=2, sort_keys=True) + "\n")
 
     @classmethod
     def read(cls, path: Path) -> Self:

@@ -45,6 +45,7 @@ def test_every_kind_of_disagreement_is_found(scene: Scene) -> None:
     for name in ("web", "bare"):
         scene.deployment(name, pool)
     (port,), (bare,) = scene.served("web"), scene.served("bare")
+    until(lambda: scene.status(pool).get("allocated") == 2, "the figures stand", scene.operator_log)
     scene.operator.kill()
     stranger = {"owner": "Deployment/nowhere/nobody", "uid": "1"}
     write_leases(

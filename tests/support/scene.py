@@ -178,7 +178,7 @@ class Scene:
                 until(lambda: not self._standing(), "the scene's pools are gone", self._standing, 300)
         except (Exception, pytest.fail.Exception):
             self._leave()
-            self._tear_out(patience)
+            self._tear_out()
             raise
 
     def _leave(self) -> None:
@@ -188,10 +188,10 @@ class Scene:
         if self._pools:
             self.kubectl("delete", "hostportpool", *self._pools, "--ignore-not-found", "--wait=false")
 
-    def _tear_out(self, patience: float) -> None:
+    def _tear_out(self) -> None:
         """Take the leases and the finalizers of pools that don't go by themselves."""
         with contextlib.suppress(AssertionError):
-            until(lambda: not self._standing(), "the scene's pools are gone", seconds=patience)
+            until(lambda: not self._standing(), "the scene's pools are gone", seconds=60)
         for pool in self._standing():
             blocks = self.kubectl("get", "hostportblocks", "-l", f"hostport.dev/pool={pool}", "-o", "name").split()
             for held in (*blocks, f"hostportpool/{pool}"):

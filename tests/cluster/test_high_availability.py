@@ -22,7 +22,7 @@ pytestmark = pytest.mark.cluster
 
 # The contract says 15 s after a kill and 2 s after a stop. A machine with other things to do takes longer to look.
 _AFTER_A_KILL = 60.0
-_AFTER_A_STOP = 30.0
+_AFTER_A_STOP = 60.0
 Record = Callable[[str, object], None]
 
 
@@ -152,16 +152,17 @@ def test_a_leader_that_slept_for_longer_than_its_lease_steps_down_and_does_no_ha
 
     with ThreadPoolExecutor() as threads:
         creating = threads.submit(create, scene, pool, 400, 4)
-        until(lambda: stale.metric("hostport_ledger_commits_total") >= 3, "it is at work", pair.logs, 60)
+        until(lambda: stale.metric("hostport_ledger_commits_total") >= 1, "it is at work", pair.logs)
         stale.signal(signal.SIGSTOP)
         try:
             until(lambda: leads(other), "the other leads", lambda: other.log[-3000:], _AFTER_A_KILL)
-            until(lambda: other.metric("hostport_ledger_commits_total") >= 3, "the other is at work", pair.logs, 60)
+            create(scene, pool, 100, 4, first=400)
+            until(lambda: other.metric("hostport_ledger_commits_total") >= 1, "the other is at work", pair.logs)
         finally:
             stale.signal(signal.SIGCONT)
         creating.result()
 
-    given = all_have_numbers(scene, 400)
+    given = all_have_numbers(scene, 500)
     each_number_has_its_lease(scene, pool, given)
     assert pair.leader() is other
     until(lambda: "is lost" in stale.log, "it says that it has stepped down", lambda: stale.log[-3000:], 60)
@@ -176,7 +177,7 @@ def test_both_are_killed_and_come_back(pair_and_scene: tuple[Pair, Scene]) -> No
     with ThreadPoolExecutor() as threads:
         creating = threads.submit(create, scene, pool, 300, 4)
         leader = pair.leader()
-        until(lambda: leader.metric("hostport_ledger_commits_total") >= 3, "it is at work", pair.logs, 60)
+        until(lambda: leader.metric("hostport_ledger_commits_total") >= 1, "it is at work", pair.logs)
         for replica in pair.both:
             replica.kill()
         for replica in pair.both:

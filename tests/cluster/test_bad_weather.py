@@ -14,7 +14,7 @@ from bench.load import load
 from controlplane.cluster import ControlPlane
 from tests.support.crowd import Crowd
 from tests.support.operator import OperatorProcess
-from tests.support.proxy import Fault, Proxy, answers, every, loses_the_answer, slow, watches, writes
+from tests.support.proxy import Fault, Proxy, answers, every, loses_the_answer, slow, watches, withholds, writes
 from tests.support.scene import Scene
 from tests.support.wait import until
 
@@ -148,6 +148,27 @@ def test_the_deletion_of_the_last_one_is_healed_as_well(scene: Scene, proxy: Pro
     missed(scene, proxy, crowd, "web-0")
 
     until(lambda: resting(scene, crowd.pool) == {f"{given['web-0']}/TCP"}, "it rests", scene.operator_log, 120)
+
+
+def test_a_pod_that_goes_while_a_list_with_it_is_on_its_way_keeps_no_number(scene: Scene, proxy: Proxy) -> None:
+    """The list is asked for because of one workload, and the Pod in it is another's."""
+    crowd, answer = Crowd(scene, scene.pool(cooldownSeconds=3600)), Event()
+    crowd.create(2)
+    given = crowd.served()
+    scene.kubectl("-n", scene.name, "wait", "--for=condition=Available", "deployment", "--all", "--timeout=120s")
+    pods = f"/api/v1/namespaces/{scene.name}/pods"
+    proxy.does("list", withholds(answer), lambda request: request.path == pods)
+
+    crowd.delete("web-0")
+    until(lambda: proxy.done["list"], "the Pods are asked for", scene.operator_log)
+    crowd.delete("web-1")
+    until(lambda: not scene.kubectl("-n", scene.name, "get", "pods", "-o", "name"), "no Pod is left")
+    scene.bystander_is_served(crowd.pool)
+    proxy.stops("list")
+    answer.set()
+
+    gone = {f"{number}/TCP" for number in given.values()}
+    until(lambda: resting(scene, crowd.pool) == gone, "both numbers rest", scene.operator_log)
 
 
 def missed(scene: Scene, proxy: Proxy, crowd: Crowd, *names: str) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from hostport.allocation.settle import users
+from hostport.allocation.state import ForeignUse
 from hostport.api.errors import PoolExhausted, QuotaExceeded
+from hostport.api.podspec import Claim
 from tests.core.build import deployment, workload
 from tests.core.world import World
 
@@ -223,3 +226,21 @@ def test_a_resting_number_beyond_the_quota_is_not_taken_back(world: World) -> No
     world.deploy("next")
     with pytest.raises(QuotaExceeded):
         world.deploy("web")
+
+
+def test_what_is_only_supposed_keeps_a_lease_and_is_not_remembered(world: World) -> None:
+    world.deploy("web")
+    world.delete("web")
+    (key,) = world.state.book.of_pool("main")
+    pod = ForeignUse("Deployment/default/web", "Pod default/web-1", frozenset({Claim(key.protocol, key.port)}))
+    before = world.state.changes, world.state.openings
+
+    with world.state.supposing({pod.by: pod}):
+        assert [taker.by for taker in users(world.state, ("main", key), pod.owner)] == [pod.by]
+
+    assert not users(world.state, ("main", key), pod.owner)
+    assert (world.state.changes, world.state.openings) == before
+    world.state.see_use(pod.by, pod)
+    with world.state.supposing({pod.by: pod}):
+        pass
+    assert users(world.state, ("main", key), pod.owner), "what is known stays known"

@@ -143,6 +143,17 @@ def slow(seconds: float) -> Fault:
     return fault
 
 
+def withholds(until: threading.Event) -> Fault:
+    """The answer is as of now, and comes later."""
+
+    async def fault(_: web.Request, forward: Forward) -> web.StreamResponse:
+        answer = await forward()
+        await asyncio.to_thread(until.wait, 120)
+        return answer
+
+    return fault
+
+
 def loses_the_answer() -> Fault:
     """The request is carried out, and the connection breaks before that is known."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from hostport.allocation.occupancy import Nodes, Occupancy, Taker, View
@@ -206,6 +207,20 @@ class State:
         for claim, taker in takers:
             self.openings += self.occupancy.give_back(claim.protocol, claim.port, taker)
         return use.claims if use is not None else frozenset()
+
+    @contextmanager
+    def supposing(self, uses: Mapping[str, ForeignUse]) -> Iterator[None]:
+        """As if these uses were known as well, those that are not; nothing must change meanwhile."""
+        counters = self.changes, self.openings
+        unknown = uses.keys() - self._foreign.keys()
+        for key in unknown:
+            self.see_use(key, uses[key])
+        try:
+            yield
+        finally:
+            for key in unknown:
+                self.forget_use(key)
+            self.changes, self.openings = counters
 
     def claims_of(self, key: str) -> frozenset[Claim]:
         """What an object claims."""

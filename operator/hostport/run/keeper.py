@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from functools import partial
 
 from hostport.allocation.settle import next_steps
+from hostport.allocation.state import ForeignUse
 from hostport.cluster import paths
+from hostport.cluster.client import Json
 from hostport.cluster.errors import ApiError, Conflict, level_of
 from hostport.cluster.foreign import pod_use
 from hostport.cluster.reader import pages
@@ -90,15 +93,14 @@ class Keeper:
         book = self._office.state.book
         before = {(c.pool, c.key): book.get(c.pool, c.key) for c in steps}
         leaving = {lease.namespace for lease in before.values() if lease is not None and not lease.released}
+        live: dict[str, ForeignUse] = {}
         for namespace in leaving:
-            await pages(self._office.api, paths.pods(namespace), self._see_pod)
-        scarce = {(c.pool, c.key) for c in next_steps(self._office.state, self._rested, clock.now())}
+            await pages(self._office.api, paths.pods(namespace), partial(_note, live))
+        # While the list was read the watch may have told of a Pod in it that it is gone, and won't tell so again: what
+        # is remembered of Pods is the watch's alone.
+        with self._office.state.supposing(live):
+            scarce = {(c.pool, c.key) for c in next_steps(self._office.state, self._rested, clock.now())}
         return [c for c in steps if (c.pool, c.key) in scarce]
-
-    def _see_pod(self, pod: dict[str, object]) -> None:
-        use = pod_use(pod)
-        if use is not None:
-            self._office.state.see_use(use.by, use)
 
     async def _let_go(self) -> None:
         """A pool that is being deleted goes when its last lease has gone, its blocks first."""
@@ -109,3 +111,9 @@ class Keeper:
                         await self._office.store.remove(block)
                 with contextlib.suppress(Conflict):  # somebody wrote the pool just now: at the next look
                     await self._office.store.release(name)
+
+
+def _note(uses: dict[str, ForeignUse], pod: Json) -> None:
+    use = pod_use(pod)
+    if use is not None:
+        uses[use.by] = use

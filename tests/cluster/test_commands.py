@@ -19,6 +19,7 @@ Json = dict[str, Any]
 PATIENCE = 120.0
 NAMES = {"key": "kubernetes.io/hostname", "operator": "In", "values": ["node-1", "node-2", "node-3"]}
 THREE_NODES = {"matchExpressions": [NAMES]}
+COMMANDS = (("who", "80"), ("explain",), ("free",), ("pools",), ("map",), ("check",))
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +190,6 @@ def test_the_map_shows_each_number_in_its_use(scene: Scene, viewer: Terminal) ->
         (("who", "80/ICMP"), '"ICMP" is no protocol'),
         (("who", "80", "--node", "nod-1"), 'there is no node "nod-1"; did you mean node-1?'),
         (("free", "--pool", "no-such"), 'there is no HostPortPool "no-such"'),
-        (("pools", "-n", "defualt"), 'there is no namespace "defualt"; did you mean default?'),
         (("pools", "--context", "elsewhere"), "elsewhere"),
         (("explain", "deployment/no-such", "-n", "default"), 'no Deployment in namespace default, called "no-such"'),
         (("explain", "depoly/web"), "did you mean deploy?"),
@@ -207,14 +207,40 @@ def test_what_can_not_be_meant_is_a_sentence_and_exit_code_2(
     assert said in done.err
 
 
-def test_without_permission_the_way_out_is_said(installed: ControlPlane) -> None:
+@pytest.fixture(scope="module")
+def nobody(installed: ControlPlane) -> Terminal:
     installed.kubectl("create", "serviceaccount", "nobody", "-n", "hostport-system")
-    nobody = Terminal(installed.kubeconfig_for_service_account("hostport-system", "nobody"))
+    return Terminal(installed.kubeconfig_for_service_account("hostport-system", "nobody"))
 
-    done = nobody.run("who", "80")
+
+@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])
+def test_without_permission_the_way_out_is_said(nobody: Terminal, words: tuple[str, ...]) -> None:
+    done = nobody.run(*words)
 
     assert done.code == 2
+    assert "hostport-system:nobody" in done.err
     assert "ask for the ClusterRole hostport-viewer" in done.err
+
+
+def test_uninstall_is_for_an_administrator(scene: Scene, viewer: Terminal, nobody: Terminal) -> None:
+    pool = scene.pool(2)
+    scene.deployment("web", pool)
+    scene.served("web")
+
+    for who in (viewer, nobody):
+        done = who.run("uninstall", "--yes")
+
+        assert done.code == 2
+        assert "this is for an administrator" in done.err
+
+
+@pytest.mark.parametrize("words", COMMANDS[:5], ids=lambda words: words[0])
+def test_a_namespace_that_is_not_there(viewer: Terminal, words: tuple[str, ...]) -> None:
+    done = viewer.run(*words, "-n", "defualt")
+
+    assert done.code == 2
+    assert "defualt" in done.err
+    assert "did you mean default?" in done.err
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from collections.abc import Awaitable, Callable
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -14,7 +15,10 @@ from hostport.cli.output import Format, Output, dump
 from hostport.cli.sorry import Sorry, few
 from hostport.cluster import paths
 from hostport.cluster.client import Api
+from hostport.cluster.errors import Forbidden
 from hostport.cluster.uninstall import Holdings, StillAtWork, check_stopped, holdings, let_go, stop
+
+T = TypeVar("T")
 
 _LEFT = (
     "kubectl delete hostportpools --all",
@@ -34,7 +38,7 @@ def uninstall(
     Stops its Deployment, then takes its finalizers off: HostPortBlocks first, HostPortPools last. No workload is
     touched, each keeps the hostPorts that stand in its template. It needs an administrator's permissions.
     """
-    there = ask(holdings, kubeconfig, context)
+    there = _ask(holdings, kubeconfig, context)
     steps = _steps(there)
     if output is Format.TABLE:
         _announce(steps, there)
@@ -42,8 +46,17 @@ def uninstall(
         return _report(steps, there, output, done=not steps)
     if not yes:
         _confirm()
-    ask(lambda api: _carry_out(api, there), kubeconfig, context)
+    _ask(lambda api: _carry_out(api, there), kubeconfig, context)
     return _report(steps, there, output, done=True)
+
+
+def _ask(question: Callable[[Api], Awaitable[T]], kubeconfig: str | None, context: str | None) -> T:
+    try:
+        return ask(question, kubeconfig, context)
+    except Forbidden as error:
+        if error.status == 401:
+            raise
+        raise Sorry(f"{error.message}; this is for an administrator: choose another --context, or ask one") from error
 
 
 def _steps(there: Holdings) -> list[str]:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import itertools
 import logging
+import os
 import threading
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -122,7 +124,7 @@ class Watch:
 
         @kopf.on.login(registry=made)
         async def on_login(**kwargs: Any) -> kopf.ConnectionInfo | None:
-            return kopf.login_with_kubeconfig(**kwargs) or kopf.login_with_service_account(**kwargs)
+            return kopf.login_with_kubeconfig(**kwargs) or _login_in_pod(**kwargs)
 
         return made
 
@@ -137,6 +139,15 @@ class Watch:
         self._home.call_soon_threadsafe(take, event["type"], dict(event["object"]))
         if event["type"] is None:
             self._home.call_soon_threadsafe(self._listing, path)
+
+
+def _login_in_pod(**kwargs: Any) -> kopf.ConnectionInfo | None:
+    found, host = kopf.login_with_service_account(**kwargs), os.environ.get("KUBERNETES_SERVICE_HOST")
+    if not found or not host:
+        return found
+    # kopf asks the cluster's DNS for kubernetes.default.svc. That may be away; the address the kubelet tells is not.
+    place = f"[{host}]" if ":" in host else host
+    return dataclasses.replace(found, server=f"https://{place}:{os.environ.get('KUBERNETES_SERVICE_PORT', '443')}")
 
 
 def _tell_end(ended: asyncio.Future[None], stop: threading.Event, error: BaseException | None) -> None:

@@ -53,7 +53,7 @@ def locked(root: Path, say: Say) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.seek(0)
-            say(f"Process {lock.read().strip()} is building the control plane right now: waiting for it.")
+            say(f"Process {lock.read().strip()} is building right now: waiting for it.")
             fcntl.flock(lock, fcntl.LOCK_EX)
         lock.truncate(0)
         lock.write(str(os.getpid()))

@@ -7,6 +7,7 @@ ControlPlaneError
  ├─ ApiError          the API server answered with an error; carries status and body
  ├─ KubectlError      kubectl ended with an error; carries its stderr
  └─ PackageError      Debian packages that are needed are not there and could not be installed
+     └─ NoPackageSourceError  and this machine has no source of them that it could use
 """
 
 from __future__ import annotations
@@ -62,6 +63,10 @@ class PackageError(ControlPlaneError):
     def __init__(self, missing: Sequence[str], why: str) -> None:
         self.missing, self.why = tuple(missing), why
         super().__init__(f"missing: {' '.join(missing)}: {why}; install them: apt-get install {' '.join(missing)}")
+
+
+class NoPackageSourceError(PackageError):
+    """No apt-get, no right to use it, or no mirror that answers."""
 
 
 def tail(log: Path, lines: int = 15) -> str:

@@ -7,21 +7,26 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 
-from controlplane.errors import PackageError
+from controlplane.errors import NoPackageSourceError, PackageError
 
 # A machine with several jobs on it: whoever comes second waits for dpkg's lock.
 _APT = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=2"]
+# Without it a mirror that could not be reached is a warning.
+_UPDATE = ["update", "-o", "APT::Update::Error-Mode=any"]
 
 
 def provide_packages(*names: str) -> None:
-    """Have these packages installed; raises `PackageError` where they are not and can't be."""
+    """Have these packages installed; raise `PackageError` if they are not and can't be.
+
+    It is `NoPackageSourceError` where this machine has nowhere to get them from.
+    """
     missing = missing_packages(names)
     if not missing:
         return
     if not shutil.which("apt-get"):
-        raise PackageError(missing, "this is no Debian, and nothing else is known here")
+        raise NoPackageSourceError(missing, "this is no Debian, and nothing else is known here")
     if os.geteuid() != 0:
-        raise PackageError(missing, "only root can install packages")
+        raise NoPackageSourceError(missing, "only root can install packages")
     _install(missing)
 
 
@@ -37,12 +42,14 @@ def missing_packages(names: Sequence[str]) -> list[str]:
 
 def _install(names: Sequence[str]) -> None:
     install = [*_APT, "install", "--yes", "--no-install-recommends", *names]
-    done = _run(install)
-    if done.returncode:  # most often the lists are older than the mirror, or have never been read
-        _run([*_APT, "update"])
-        done = _run(install)
+    if not _run(install).returncode:
+        return
+    # Most often the lists are older than the mirror, or have never been read.
+    updated, done = _run([*_APT, *_UPDATE]), _run(install)
     if done.returncode:
-        raise PackageError(names, f"apt-get could not install them: {done.stderr.strip()[-500:]}")
+        kind = NoPackageSourceError if updated.returncode else PackageError
+        said = f"{updated.stderr}{done.stderr}".strip()[-1000:]
+        raise kind(names, f"apt-get could not install them: {said}")
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:

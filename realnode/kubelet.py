@@ -61,7 +61,7 @@ def _kubelet(machine: Machine, plane: ControlPlane) -> dict[str, object]:
         "containerRuntimeEndpoint": f"unix://{SOCKET}",
         "clusterDNS": ["10.96.0.10"],  # nobody is there; without one every Pod gets a warning
         "cgroupDriver": "cgroupfs",
-        "cgroupRoot": f"/{machine.cgroup.name}",
+        "cgroupRoot": machine.cgroup,
         "cgroupsPerQOS": False,
         "enforceNodeAllocatable": [],
         "failCgroupV1": False,

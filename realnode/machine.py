@@ -16,7 +16,7 @@ import psutil
 
 from controlplane.process import Process
 from realnode.cgroups import CgroupRoot
-from realnode.errors import ImpossibleError, ProgramError, RealNodeError
+from realnode.errors import ProgramError, RealNodeError
 from realnode.requirements import find_program
 from realnode.run import run
 
@@ -34,13 +34,14 @@ class Machine:
         command = [*_unshare(), sys.executable, "-I", "-S", str(_INHABIT), str(self._ready)]
         self._process = Process("the node's machine", command, work / "machine.log", self._ready.exists)
         self._number = -1
+        self._cgroup: CgroupRoot | None = None
 
     def start(self) -> None:
         """Return when its mounts are made and the cable to it is plugged in."""
         self._process.start()
         self._process.wait_healthy()
-        self.cgroup = CgroupRoot(self._pid)
-        self.cgroup.create()
+        self._cgroup = CgroupRoot(self._pid)
+        self._cgroup.create()
         self._number = self._plug()
         self._run_network("ip", "addr", "add", f"{self.address}/30", "dev", "eth0")
         self._run_network("ip", "link", "set", "eth0", "up")
@@ -50,12 +51,21 @@ class Machine:
         """End every process of it, and all that lives by them."""
         if self._process.pid is not None:
             _kill_first(self._process)
-            self.cgroup.remove()
+        if self._cgroup:
+            self._cgroup.remove()
+        if self._number >= 0:
             _unplug(f"{_DEVICE}{self._number}")
 
     def check(self) -> None:
         """Raise if its first process has ended."""
         self._process.check()
+
+    @property
+    def cgroup(self) -> str:
+        """The path of the cgroup that all containers of it are under."""
+        if self._cgroup is None:
+            raise RealNodeError("the node's machine has not been started")
+        return f"/{self._cgroup.name}"
 
     @property
     def address(self) -> str:
@@ -96,6 +106,7 @@ class Machine:
 
     def _plug(self) -> int:
         """Lay a cable, and be the only one with its number: the device's name is the lock."""
+        _sweep()
         for number in range(_CABLES):
             name = f"{_DEVICE}{number}"
             if _is_there(name):
@@ -105,9 +116,9 @@ class Machine:
             except ProgramError as error:
                 if "File exists" in error.output:
                     continue
-                raise ImpossibleError(f"no veth device can be made: {error}") from error
+                raise RealNodeError(f"no veth device could be made: {error}") from error
             run(["ip", "addr", "add", f"198.18.{number}.1/30", "dev", name])
-            run(["ip", "link", "set", name, "up"])
+            run(["ip", "link", "set", name, "up", "alias", str(self._pid)])
             return number
         raise RealNodeError(f"{_CABLES} nodes are running on this machine already")
 
@@ -124,6 +135,14 @@ def _kill_first(unshare: Process) -> None:
 
 def _unshare() -> list[str]:
     return [find_program("unshare"), "--net", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"]
+
+
+def _sweep() -> None:
+    """Take out the cables of machines that are gone: a dying connection may keep the network of a killed one alive."""
+    for alias in Path("/sys/class/net").glob(f"{_DEVICE}*/ifalias"):
+        maker = alias.read_text().strip()
+        if maker and not Path("/proc", maker).exists():
+            _unplug(alias.parent.name)
 
 
 def _unplug(device: str) -> None:

@@ -22,7 +22,7 @@ from controlplane.workdir import WorkDir
 from realnode import busybox
 from realnode.kubelet import kube_proxy, kubelet
 from realnode.machine import Machine
-from realnode.requirements import require_machine, require_node_programs
+from realnode.requirements import require_node
 from realnode.runtime import Backend, Runtime
 
 # Where everybody expects them; nothing else listens in a network of its own.
@@ -41,8 +41,7 @@ class RealNode:
         self._processes: list[Process] = []
 
     def start(self) -> Self:
-        """Return when the node is Ready. Raises `ImpossibleError` where this machine can't have one."""
-        require_machine()
+        """Return when the node is Ready; raise `ImpossibleError` where this machine can't have one."""
         binaries, plugins = provide_all(self._say)
         with contextlib.ExitStack() as stack:
             work = WorkDir.on_disk()
@@ -114,8 +113,8 @@ class RealNode:
 
 
 def provide_all(say: Say) -> tuple[dict[str, Path], Path]:
-    """Install and build what is missing; the binaries, and the folder of CNI's plugins."""
-    require_node_programs(say)
+    """Install and build what is missing: the binaries, and the folder of CNI's plugins."""
+    require_node(say)
     return _binaries(say), cni_plugins(say)
 
 

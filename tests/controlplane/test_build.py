@@ -94,7 +94,7 @@ def test_the_second_builder_waits_says_so_and_builds_nothing(go, tmp_path, said)
         home(tmp_path).mkdir()
         (home(tmp_path) / "etcd").write_text("built by the first")
     assert done.wait(10)
-    assert said == [f"Process {os.getpid()} is building the control plane right now: waiting for it."]
+    assert said == [f"Process {os.getpid()} is building right now: waiting for it."]
     assert not (tmp_path / "calls").exists()
 
 

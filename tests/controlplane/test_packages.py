@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from controlplane import packages
-from controlplane.errors import PackageError
+from controlplane.errors import NoPackageSourceError, PackageError
 
 
 @pytest.fixture
@@ -42,8 +42,17 @@ def test_old_lists_are_read_anew_once(on_path, tmp_path, monkeypatch):
 
 def test_what_cannot_be_installed_is_named_with_what_to_do(on_path, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    on_path(dpkg_query="exit 1", apt_get="echo no such package >&2; exit 100")
-    with pytest.raises(PackageError, match=r"missing: runc: .*no such package; install them: apt-get install runc"):
+    on_path(dpkg_query="exit 1", apt_get='case "$*" in *update*) ;; *) echo no such package >&2; exit 100;; esac')
+    said = r"missing: runc: .*no such package; install them: apt-get install runc"
+    with pytest.raises(PackageError, match=said) as raised:
+        packages.provide_packages("runc")
+    assert not isinstance(raised.value, NoPackageSourceError), "the mirror has answered"
+
+
+def test_a_mirror_that_does_not_answer_is_no_source(on_path, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    on_path(dpkg_query="exit 1", apt_get="echo could not connect >&2; exit 100")
+    with pytest.raises(NoPackageSourceError, match="could not connect"):
         packages.provide_packages("runc")
 
 
@@ -51,7 +60,7 @@ def test_what_cannot_be_installed_is_named_with_what_to_do(on_path, monkeypatch)
 def test_elsewhere_and_without_root_that_is_said(on_path, monkeypatch, apt, why):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     on_path(**apt)
-    with pytest.raises(PackageError, match=why):
+    with pytest.raises(NoPackageSourceError, match=why):
         packages.provide_packages("runc")
 
 

@@ -2,33 +2,45 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from controlplane.errors import ControlPlaneError
-from controlplane.packages import provide_packages
+from controlplane.errors import GoToolchainError
 from controlplane.provide import cni_plugins
-from tests.support.bare_node import BareNode
+from realnode.errors import ImpossibleError
+from realnode.requirements import require_machine
+from tests.support.bare_node import BareNode, sweep
+from tests.support.loud import say
+
+# What the tests themselves look with, beside what stands on a node.
+_PROGRAMS = {
+    "conntrack": "conntrack",
+    "curl": "curl",
+    "iptables": "iptables",
+    "ss": "iproute2",
+    "sysctl": "procps",
+}
 
 
 @pytest.fixture(scope="session")
-def plugins() -> Path:
-    """CNI's plugins, and a machine on which they can work; skips, saying why, where it is not one."""
-    if os.geteuid() != 0:
-        pytest.skip("NO ROOT, the node tier is not run: network namespaces and rules are root's alone")
+def machine() -> None:
+    """A machine on which nodes can be made. Skips, saying why, where this one can't be that; all else is a failure."""
     try:
-        provide_packages("iptables", "nftables", "conntrack", "iproute2", "procps")
-        directory = cni_plugins()
-    except ControlPlaneError as error:
+        require_machine(_PROGRAMS, say)
+    except ImpossibleError as error:
+        pytest.skip(f"NO NODE, the node tier is not run: {error}")
+    sweep()
+
+
+@pytest.fixture(scope="session")
+def plugins(machine: None) -> Path:
+    """CNI's plugins."""
+    try:
+        return cni_plugins()
+    except GoToolchainError as error:
         pytest.skip(f"NO CNI, the node tier is not run: {error}")
-    tried = subprocess.run(["unshare", "--net", "nft", "list", "ruleset"], capture_output=True, text=True, check=False)
-    if tried.returncode:
-        pytest.skip(f"NO NETWORK NAMESPACES, the node tier is not run: {tried.stderr.strip()}")
-    return directory
 
 
 @pytest.fixture(params=["iptables", "nftables"])

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from controlplane.cluster import ControlPlane
-from controlplane.errors import ControlPlaneError
+from controlplane.process import Process
 from controlplane.provide import provide
 from tests.support.bare_node import BareNode
 from tests.support.relay import Relay
@@ -29,12 +29,8 @@ def proxied(
     request: pytest.FixtureRequest, plugins: Path, tmp_path: Path, installed: ControlPlane
 ) -> Iterator[BareNode]:
     """A node's network in which kube-proxy is at work."""
-    try:
-        program = provide(("kube-proxy",))["kube-proxy"]
-    except ControlPlaneError as error:
-        pytest.skip(f"NO KUBE-PROXY: {error}")
+    program = provide(("kube-proxy",))["kube-proxy"]
     node = BareNode(tmp_path / "node", plugins)
-    relay = Relay(node, urlsplit(installed.url).port or 0)
     flags = [f"--proxy-mode={request.param}", f"--kubeconfig={installed.kubeconfig}", "--hostname-override=node-1"]
     flags += [
         "--conntrack-max-per-core=0",
@@ -46,13 +42,14 @@ def proxied(
         "--metrics-bind-address=127.0.0.1:10249",
         "--cluster-cidr=10.42.0.0/16",
     ]
-    with (tmp_path / "kube-proxy.log").open("wb") as log:
-        process = subprocess.Popen(node.inside(str(program), *flags), stdout=log, stderr=log)
-    yield node
-    process.terminate()
-    process.wait(60)
-    relay.close()
-    node.end()
+    process = Process("kube-proxy", node.inside(str(program), *flags), tmp_path / "kube-proxy.log", lambda: True)
+    try:
+        with closing(Relay(node, urlsplit(installed.url).port or 0)):
+            process.start()
+            yield node
+    finally:
+        process.stop()
+        node.end()
 
 
 def service(name: str, selects: str, **spec: Any) -> dict[str, Any]:

@@ -5,13 +5,25 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from realnode.requirements import find_program
+
+EPHEMERAL = "61000-64999"
 _numbers = itertools.count()
+
+
+def sweep() -> None:
+    """Take down the namespaces of those who were killed before they could do so themselves."""
+    for namespace in json.loads(_run(["ip", "-json", "netns", "list"]) or "[]"):
+        ours = re.match(r"hp(\d+)-", namespace["name"])
+        if ours and not Path("/proc", ours[1]).exists():
+            _run(["ip", "netns", "del", namespace["name"]])
 
 
 class BareNode:
@@ -37,7 +49,9 @@ class BareNode:
         _run(["ip", "netns", "add", self.name])
         try:
             self.run("ip", "link", "set", "lo", "up")
-            self.run("sysctl", "-q", "-w", "net.ipv4.ip_forward=1", "net.ipv4.conf.all.route_localnet=1")
+            # Above all numbers that tests play with, so that no outgoing connection is on one of them.
+            local = f"net.ipv4.ip_local_port_range={EPHEMERAL.replace('-', ' ')}"
+            self.run("sysctl", "-q", "-w", "net.ipv4.ip_forward=1", "net.ipv4.conf.all.route_localnet=1", local)
         except BaseException:
             self.end()
             raise
@@ -49,7 +63,7 @@ class BareNode:
 
     def inside(self, *command: str) -> list[str]:
         """A command that runs in the node's network."""
-        return ["nsenter", f"--net={self.path}", "--", *command]
+        return [find_program("nsenter"), f"--net={self.path}", "--", *command]
 
     def run(self, *command: str, input: str | None = None, env: dict[str, str] | None = None) -> str:
         """Run a command in the node's network; returns what it printed."""

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sysconfig
+from collections.abc import Sequence
 from pathlib import Path
 
 from demo.errors import Surprise
+from demo.ground import Ground
 
 ROOT = Path(__file__).parents[1]
+ON_NODE = "on-node"
 _LOOPBACK = "localhost,127.0.0.1"
 
 
 class Shell:
     """Runs command lines in the checkout's top folder, as an admin of the cluster, and keeps what they print."""
 
-    def __init__(self, kubeconfig: Path, kubectl: Path, folder: Path) -> None:
+    def __init__(self, kubeconfig: Path, kubectl: Path, folder: Path, ground: Ground) -> None:
         (folder / "bin").mkdir()
+        if ground.within:
+            _write_program(folder / "bin" / ON_NODE, [*ground.within])
         (folder / "bin" / "kubectl").symlink_to(kubectl)
         path = [str(folder / "bin"), sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)]
         self.environment = {
@@ -30,8 +36,8 @@ class Shell:
             # The user's own kubectl aliases and defaults would change what is printed.
             "KUBERC": "off",
             # A proxy is of no use on the way to this machine.
-            "NO_PROXY": _LOOPBACK,
-            "no_proxy": _LOOPBACK,
+            "NO_PROXY": f"{_LOOPBACK},{ground.address}",
+            "no_proxy": f"{_LOOPBACK},{ground.address}",
         }
 
     def find(self, program: str) -> str | None:
@@ -53,3 +59,8 @@ class Shell:
         if done.returncode:
             raise Surprise(f"`{command}` succeeds", f"exit code {done.returncode}:\n{done.stdout.rstrip()}")
         return done.stdout.rstrip()
+
+
+def _write_program(path: Path, prefix: Sequence[str]) -> None:
+    path.write_text(f'#!/bin/sh\nexec {shlex.join(prefix)} "$@"\n')
+    path.chmod(0o755)

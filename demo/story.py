@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import re
 
+from controlplane.kubeconfig import REAL_NODE
 from demo import sights
 from demo.play import Play
+from demo.shell import ON_NODE
 
-PLAYBILL = (
-    "One node, three nginx Deployments, and a port number that two of them want.",
-    "",
+_PAPER = (
     "API server, scheduler and controllers are real, and so is every command and all that it prints. Only the node "
-    "is made of paper (kwok): Pods are scheduled onto it as onto any other, but no container starts.",
+    "is made of paper (kwok): Pods are scheduled onto it as onto any other, but no container starts."
+)
+_REAL = (
+    "All of it is real, and so is every command and all that it prints: API server, scheduler and controllers, and a "
+    "node of kubelet, containerd and CNI's portmap in namespaces of its own. Only nginx is a smaller web server, which "
+    "answers with the name of its Pod."
 )
 EPILOGUE = (
     "# On a cluster of your own: the operator (its image: Dockerfile),",
@@ -33,6 +38,13 @@ _POOL = "edge"
 _HOLDERS = "kubectl get pods -A -o custom-columns-file=demo/hostports.columns"
 _STRATEGY = f"kubectl get deployment {_THREE} -o jsonpath='{{.spec.strategy.rollingUpdate}}'"
 _NO_FREE_PORTS = "didn't have free ports for the requested pod ports"
+
+
+def playbill(is_real: bool, why: str) -> tuple[str, ...]:
+    """What is about to be played, and on what, which is so for this reason."""
+    opening = "One node, three nginx Deployments, and a port number that two of them want."
+    kind = "a real one (DEMO=kwok: one of paper)" if is_real else "one of paper (DEMO=node: a real one)"
+    return opening, "", _REAL if is_real else _PAPER, "", f"The node is {kind}: {why}."
 
 
 def two_that_get_along(play: Play) -> None:
@@ -60,10 +72,13 @@ def the_third_hangs(play: Play) -> None:
         lambda text: str(_TAKEN) not in text and _TWO not in text,
     )
     play.stage.tick(f"{_THREE} is Pending. The scheduler says why, but neither which port it is nor who has it.")
-    play.stage.say(
-        "\nOn a real node `ss` shows no listener either: a hostPort is a rule of the packet filter and not a socket. "
-        "So one goes through all Pods of the cluster."
-    )
+    if play.world.ground.is_real:
+        _nobody_listens_and_somebody_answers(play)
+    else:
+        play.stage.say(
+            "\nOn a real node `ss` shows no listener either: a hostPort is a rule of the packet filter and no socket."
+        )
+    play.stage.say("\nWithout the operator's commands one goes through all Pods of the cluster.")
     play.show(_HOLDERS)
     holder = play.expect(
         f"{_TWO} as the only one that runs with {_TAKEN}",
@@ -76,8 +91,8 @@ def the_third_hangs(play: Play) -> None:
 def the_operator_arrives(play: Play) -> None:
     play.stage.scene("The operator arrives")
     play.stage.say(
-        "In your cluster `kubectl apply -k manifests/` does it. This node can't start containers, so here the "
-        "operator's own Deployment is left out, and it runs as a process, with its ServiceAccount's token alone."
+        "In your cluster `kubectl apply -k manifests/` does it. Here no image is built: the operator's own Deployment "
+        "is left out, and it runs as a process, with its ServiceAccount's token alone."
     )
     play.show("kubectl apply -k demo/install")
     play.show("kubectl wait --for=condition=Established crd --all --timeout=60s")
@@ -107,6 +122,8 @@ def asking_instead_of_guessing(play: Play) -> None:
     play.show(f"kubectl rollout status deployment/{_THREE} --timeout=60s")
     _runs(play, _THREE, (_GRANTED,))
     play.show(_HOLDERS)
+    if play.world.ground.is_real:
+        _answers(play, _GRANTED, _THREE)
     _was_told(play, "PortsAssigned")
     play.show(f"kubectl describe deployment {_THREE} | grep PortsAssigned")
     play.stage.tick(f"{_THREE} runs with {_GRANTED}, the first free number, and its Pending Pod is gone.")
@@ -206,6 +223,28 @@ SCENES = (
     as_prometheus_sees_it,
     giving_it_back,
 )
+
+
+def _nobody_listens_and_somebody_answers(play: Play) -> None:
+    play.stage.say("\nOne looks at the node. Nobody listens on that number, and yet somebody answers.")
+    sockets = play.show(f"{ON_NODE} ss -Htuln 'sport = :{_TAKEN}' | wc -l")
+    play.expect("no listener", lambda: sockets, lambda printed: printed == "0")
+    _answers(play, _TAKEN, _TWO)
+    play.stage.say(
+        "\nA hostPort is a rule of the packet filter and no socket. One of the operator's commands reads it."
+    )
+    traced = play.show(f"{ON_NODE} hostport trace {_TAKEN}/TCP --node {REAL_NODE}")
+    play.expect(f"{_TWO} as the one who is traced", lambda: traced, lambda said: f"Deployment default/{_TWO}" in said)
+
+
+def _answers(play: Play, port: int, deployment: str) -> None:
+    """Ask the node from outside."""
+    play.expect(
+        f"an answer of a Pod of {deployment} on {port}",
+        lambda: play.world.answer(port),
+        lambda said: said.startswith(deployment),
+    )
+    play.show(f"{_fetch(play)} {play.world.ground.address}:{port}")
 
 
 def _runs(play: Play, deployment: str, ports: tuple[int, ...]) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import urllib.request
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from controlplane.binaries import KUBECTL
-from controlplane.cluster import ControlPlane
+from demo.ground import Ground
 from demo.operator_process import OperatorProcess
 from demo.shell import Shell
 
@@ -20,15 +20,15 @@ Json = dict[str, Any]
 class World:
     """The cluster as its admin has it."""
 
-    def __init__(self, plane: ControlPlane, shell: Shell, folder: Path) -> None:
+    def __init__(self, ground: Ground, shell: Shell, folder: Path) -> None:
         self.shell = shell
-        self._plane = plane
+        self.ground = ground
         self._folder = folder
         self._operator: OperatorProcess | None = None
 
     def bring_operator(self) -> OperatorProcess:
         """An operator, not started yet. Its ServiceAccount must be there."""
-        kubeconfig = self._plane.kubeconfig_for_service_account("hostport-system", "hostport-operator")
+        kubeconfig = self.ground.plane.kubeconfig_for_service_account("hostport-system", "hostport-operator")
         self._operator = OperatorProcess(kubeconfig, self.shell, self._folder)
         return self._operator
 
@@ -44,7 +44,7 @@ class World:
 
     def check(self) -> None:
         """Raise if a component, or the operator, has ended."""
-        self._plane.check()
+        self.ground.check()
         if self._operator:
             self._operator.check()
 
@@ -55,16 +55,24 @@ class World:
 
     def get(self, *args: str) -> Json:
         """`kubectl get`, as JSON."""
-        return dict(json.loads(self._plane.kubectl("get", *args, "-o", "json")))
+        return dict(json.loads(self.ground.plane.kubectl("get", *args, "-o", "json")))
+
+    def answer(self, port: int) -> str:
+        """What a web request to this port of the real node is answered with; empty where nobody answers."""
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(f"http://{self.ground.address}:{port}/", timeout=3) as answer:
+                return str(answer.read().decode().strip())
+        except OSError:
+            return ""
 
 
 @contextmanager
-def raised(binaries: Mapping[str, Path], nodes: int) -> Iterator[World]:
-    """A cluster of its own; nothing of it is left afterwards."""
-    with TemporaryDirectory(prefix="hostport-demo-") as name, ControlPlane(binaries=binaries) as plane:
+def raised(ground: Ground) -> Iterator[World]:
+    """The cluster with a shell; the operator, if it was brought, is gone afterwards."""
+    with TemporaryDirectory(prefix="hostport-demo-") as name:
         folder = Path(name)
-        plane.add_nodes(nodes)
-        world = World(plane, Shell(plane.kubeconfig, binaries[KUBECTL], folder), folder)
+        world = World(ground, Shell(ground.plane.kubeconfig, ground.kubectl, folder, ground), folder)
         try:
             yield world
         finally:

@@ -101,4 +101,4 @@ def _command(*flags: str) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONUNBUFFERED": "1"}
+    return {**os.environ, "DEMO": "kwok", "PYTHONUNBUFFERED": "1"}

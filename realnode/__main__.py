@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from controlplane.errors import ControlPlaneError
+from realnode.images import provide_images
 from realnode.node import RealNode, provide_all
-from realnode.requirements import require_machine
 from realnode.runtime import Backend
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
@@ -20,8 +20,8 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pret
 @app.command()
 def provide() -> None:
     """Install and build what is missing."""
-    require_machine()
     provide_all(_say)
+    provide_images(_say)
 
 
 @app.command()

@@ -14,7 +14,10 @@ _SCRIPT = """
 mount -t tmpfs -o mode=0755 hostport /run
 mkdir -p /run/var/upper /run/var/work /run/lock
 mount -t overlay -o lowerdir=/var,upperdir=/run/var/upper,workdir=/run/var/work hostport /var
-mkdir -p /var/lib/containerd
+mkdir -p /run/etc/upper /run/etc/work
+mount -t overlay -o lowerdir=/etc,upperdir=/run/etc/upper,workdir=/run/etc/work hostport /etc
+mkdir -p /var/lib/containerd /etc/cni/net.d
+mount -t tmpfs -o mode=0755 hostport /etc/cni/net.d
 mount -t tmpfs -o mode=0755,size=75% hostport /var/lib/containerd
 ip link set lo up
 for family in ipv4 ipv6; do

@@ -31,7 +31,7 @@ state = "/run/containerd"
   disable_apparmor = true
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "{plugins}"
-    conf_dir = "{network}"
+    conf_dir = "/etc/cni/net.d"
 """
 
 
@@ -47,16 +47,16 @@ class Runtime:
 
     def __init__(self, machine: Machine, work: Path, logs: Path, plugins: Path, backend: Backend) -> None:
         self._machine = machine
-        network = work / "cni"
-        network.mkdir()
-        (network / "10-bridge.conflist").write_text(json.dumps(_network(backend), indent=2))
+        self._network = work / "10-bridge.conflist"
+        self._network.write_text(json.dumps(_network(backend), indent=2))
         config = work / "containerd.toml"
-        config.write_text(_CONTAINERD.format(socket=SOCKET, pause=PAUSE, plugins=plugins, network=network))
+        config.write_text(_CONTAINERD.format(socket=SOCKET, pause=PAUSE, plugins=plugins))
         command = [*machine.within, find_program("containerd"), "--config", str(config)]
         self.process = Process("containerd", command, logs / "containerd.log", self._answers)
 
     def start(self, images: Sequence[Path]) -> None:
         """Return when it answers and has the images in these archives."""
+        self._machine.run("cp", str(self._network), "/etc/cni/net.d")
         self.process.start()
         self.process.wait_healthy()
         for archive in images:

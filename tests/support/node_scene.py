@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 import urllib.request
 from typing import Any
 
+from controlplane.kubeconfig import REAL_NODE
 from realnode import busybox
 from realnode.node import RealNode
 from realnode.runtime import Backend
-from tests.support.operator import OperatorProcess
+from tests.support.operator_pods import OperatorPods
 from tests.support.scene import Json, Scene, deployment
 from tests.support.wait import until
 
@@ -22,7 +24,7 @@ _DUMPS = {Backend.IPTABLES: ("iptables-save", "-t", "nat"), Backend.NFTABLES: ("
 class NodeScene(Scene):
     """A scene on a real node. Every web Pod answers with its own name."""
 
-    def __init__(self, node: RealNode, operator: OperatorProcess, name: str) -> None:
+    def __init__(self, node: RealNode, operator: OperatorPods, name: str) -> None:
         super().__init__(node.plane, operator, name)
         self.node = node
 
@@ -74,6 +76,13 @@ class NodeScene(Scene):
 
     # What is on the node
 
+    def trace(self, *arguments: str) -> list[tuple[str, str]]:
+        """What `hostport trace` says there, run as root on the node with the admin's kubeconfig: kinds and verdicts."""
+        program = (sys.executable, "-c", "from hostport.cli.main import main; main()", "trace")
+        config = f"KUBECONFIG={self.plane.kubeconfig}"
+        said = self.node.run("env", config, *program, *arguments, "--node", REAL_NODE, "-o", "json")
+        return [(row["kind"], row["verdict"]) for row in json.loads(said)]
+
     def listeners(self, port: int) -> list[str]:
         """Sockets of the node that listen on a port, TCP and UDP, IPv4 and IPv6."""
         return self.node.run("ss", "-Htuln", f"sport = :{port}").splitlines()
@@ -83,10 +92,14 @@ class NodeScene(Scene):
         lines = self.node.run(*_DUMPS[self.node.backend]).splitlines()
         return "\n".join(line for line in lines if port is None or str(port) in line.replace(",", " ").split())
 
-    def end(self) -> None:
+    def end(self, patience: float = 120) -> None:
         """As every scene's, and no Pod is left that could hold a port of the node."""
-        super().end()
-        self.kubectl("wait", "--for=delete", f"namespace/{self.name}", "--timeout=120s")
+        super().end(patience)
+        # Not the namespace: its end is looked for every ten seconds only.
+        until(lambda: not self._pods(), "the scene's Pods are gone", self._pods, 120)
+
+    def _pods(self) -> str:
+        return self.kubectl("-n", self.name, "get", "pods", "-o", "name")
 
 
 def web(name: str, ports: list[Json] | None = None, **fields: Any) -> Json:

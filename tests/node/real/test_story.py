@@ -27,6 +27,9 @@ def test_two_pick_the_same_number_and_one_hangs_though_nobody_listens(scene: Nod
     assert scene.listeners(10012) == [], "a hostPort is a rule of the packet filter and no socket"
     assert node.run("curl", "-s", "http://localhost:10012/").strip() == first
     scene.answers(10012, first)
+    holder = f"hostPort of Pod {scene.name}/{first}"
+    assert scene.trace("10012/TCP") == [("HostPort", f"{holder} of Deployment {scene.name}/first")]
+    assert scene.trace("10012/TCP", "--offline") == [("HostPort", holder)], "CNI's records on the node say as much"
 
 
 def test_who_asks_instead_runs_and_is_reached_on_its_own_number(scene: NodeScene) -> None:

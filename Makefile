@@ -19,7 +19,7 @@ setup: $(if $(findstring .venv-uv,$(UV)),.venv-uv/bin/uv) ## Install the locked 
 	@$(UV) sync --quiet --locked
 
 .PHONY: demo
-demo: setup ## Play the story of the three nginx Deployments on a real API server
+demo: setup ## Play the story of the three nginx Deployments, on a real node where one can be had (DEMO=kwok|node)
 	@$(RUN) python -m demo
 
 .PHONY: test
@@ -33,7 +33,7 @@ test-core: setup ## The tests that need no cluster: seconds
 	@$(RUN) pytest tests/core
 
 .PHONY: test-node
-test-node: setup ## The tests on a real node (kubelet, containerd, portmap): root and Linux, about 6 minutes
+test-node: setup ## The tests on a real node (kubelet, containerd, portmap): root and Linux, about 8 minutes
 	-@$(RUN) python -m realnode provide
 	@$(RUN) pytest tests/node
 

@@ -55,7 +55,7 @@ def leases(world: World, name: str) -> dict[str, Json]:
 
 def notes(world: World, name: str, reason: str, reporter: str = "") -> list[str]:
     """What events of this reason say about an object; with `reporter`, those of this one alone."""
-    events = [e for e in world.get("events.events.k8s.io")["items"] if e["regarding"]["name"] == name]
+    events = [e for e in world.get("events.events.k8s.io")["items"] if e["regarding"].get("name") == name]
     said = [e for e in events if e["reason"] == reason and reporter in ("", e["reportingController"])]
     return [str(e["note"]) for e in said]
 

@@ -89,7 +89,7 @@ def test_each_replace_is_mended_once(scene: Scene) -> None:
     numbers = served(scene, manifest)
 
     for already in (2, 4, 6):
-        write(scene, "replace", manifest=manifest)
+        scene.replace(manifest)
         assert scene.served("web") == numbers
         all_is_quiet(scene, pool, generations=already + 2)
 

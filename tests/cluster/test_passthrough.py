@@ -100,7 +100,7 @@ def test_the_same_manifest_applied_again_changes_nothing_and_replaced_gets_it_ba
     scene.bystander_is_served(pool)
 
     assert generation(scene) == before
-    scene.kubectl("-n", scene.name, "replace", "-f", "-", input=json.dumps(manifest))
+    scene.replace(manifest)
     assert given(scene, "app/http", "app/game") == numbers
     assert container(scene)["ports"][1:] == [entry(numbers[1])]
     assert container(scene)["env"] == [{"name": "HOSTPORT_GAME", "value": str(numbers[1])}]

@@ -202,10 +202,10 @@ def test_one_of_two_protocols_comes_and_goes(scene: Scene) -> None:
     before = assigned(scene, "a/dns")
 
     # By replace: for apply, both protocols of one containerPort have one merge key.
-    scene.kubectl("-n", scene.name, "replace", "-f", "-", input=json.dumps(asking(pool, [DNS, DNS_TCP])))
+    scene.replace(asking(pool, [DNS, DNS_TCP]))
     assert assigned(scene, "a/dns", "a/dns-tcp") == {"a/dns": before["a/dns"], "a/dns-tcp": before["a/dns"]}
 
-    scene.kubectl("-n", scene.name, "replace", "-f", "-", input=json.dumps(asking(pool, [DNS_TCP])))
+    scene.replace(asking(pool, [DNS_TCP]))
     assert assigned(scene, "a/dns-tcp") == {"a/dns-tcp": before["a/dns"]}
     until(lambda: "released" in scene.leases(pool)[f"{before['a/dns']}/UDP"], "the other rests", scene.operator_log)
 

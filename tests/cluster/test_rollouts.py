@@ -195,7 +195,7 @@ def test_replaced_by_a_manifest_that_knows_nothing_of_it_it_is_made_safe_once_mo
     scene.running("web")
     manifest = deployment("web", replicas=NODES, annotations={"hostport/auto": "true", "hostport/pool": pool})
 
-    scene.kubectl("-n", scene.name, "replace", "-f", "-", input=json.dumps(manifest))
+    scene.replace(manifest)
 
     scene.served("web")
     assert amounts(scene) == (0, "25%")

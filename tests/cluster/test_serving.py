@@ -152,7 +152,7 @@ def test_the_number_survives_apply_and_replace_of_the_manifest_without_it(scene:
 
     scene.apply(manifest)
     assert scene.host_ports("web") == [port]
-    scene.kubectl("-n", scene.name, "replace", "-f", "-", input=json.dumps(manifest))
+    scene.replace(manifest)
 
     assert scene.served("web") == [port]
     assert list(scene.leases(pool)) == [f"{port}/TCP"]

@@ -68,6 +68,19 @@ class Scene:
         out = self.kubectl("-n", self.name, "apply", "-o", "json", "-f", "-", input=json.dumps(manifest))
         return dict(json.loads(out))
 
+    def replace(self, manifest: Json) -> None:
+        """Kubectl replace, in the scene's namespace; it reads the version, so that it loses to whoever writes then."""
+        until(lambda: self._is_replaced(json.dumps(manifest)), "it is replaced", self.operator_log)
+
+    def _is_replaced(self, text: str) -> bool:
+        try:
+            self.kubectl("-n", self.name, "replace", "-f", "-", input=text)
+        except KubectlError as error:
+            if "the object has been modified" not in error.stderr:
+                raise
+            return False
+        return True
+
     # Pools
 
     def pool(self, count: int = 100, *, name: str = "", **spec: object) -> str:

@@ -6,7 +6,6 @@ import hashlib
 import os
 import re
 import tempfile
-import time
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +26,7 @@ _PROJECT = Path(__file__).parents[1]
 _CONTENT = ("Dockerfile", ".dockerignore", "LICENSE", "README.md", "pyproject.toml", "uv.lock", "operator")
 # How this machine reaches package indexes and knows them: the build does it in the same way.
 _CONFIGURATION = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pip.conf", "/etc/uv/uv.toml")
-_KEPT_SECONDS = 7 * 24 * 3600
+_KEPT = 3
 
 
 def provide_images(say: Say) -> dict[str, Path]:
@@ -120,6 +119,7 @@ def _alone() -> list[str]:
 
 
 def _sweep(folder: Path) -> None:
-    for path in folder.glob("*.tar"):
-        if time.time() - path.stat().st_mtime > _KEPT_SECONDS:
+    """An image takes some 400 MB, and every change of the code makes another."""
+    for target in (OPERATOR, AGENT):
+        for path in sorted(folder.glob(f"{target}-*.tar"), key=lambda path: path.stat().st_mtime)[:-_KEPT]:
             path.unlink()

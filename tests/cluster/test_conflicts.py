@@ -124,12 +124,15 @@ def test_a_rollout_that_waits_for_its_own_old_pod_is_named(scene: Scene) -> None
 
 def test_more_replicas_than_nodes_are_said_to_be_so(scene: Scene) -> None:
     pool = scene.pool(10)
-    scene.deployment("web", pool, replicas=4)
+    scene.deployment("web", pool, replicas=2, nodeSelector=ONE_NODE)
     (port,) = scene.served("web")
 
     said = told(scene, pending(scene, "web"))
 
-    assert said.startswith(f"hostPort {port}/TCP fits once per node, and on every node where this Pod may run (node-1")
+    assert said.startswith(
+        f"hostPort {port}/TCP fits once per node, and on every node where this Pod may run (node-1) another Pod of "
+        f"Deployment/{scene.name}/web has it"
+    )
     assert said.endswith("fewer replicas, or more nodes")
     assert scene.host_ports("web") == [port]
 

@@ -70,7 +70,7 @@ def told(scene: Scene) -> dict[str, list[Json]]:
     found = defaultdict(list)
     for event in items:
         if event.get("reportingController") == "hostport.dev/operator":
-            found[event["regarding"]["name"]].append(event)
+            found[event["regarding"].get("name", "")].append(event)
     return found
 
 

@@ -72,6 +72,8 @@ def test_every_replica_is_well_and_one_of_them_leads(installed_operator: Operato
     for pod in pods:
         assert [installed_operator.ask(pod, 8081, path) for path in ("/healthz", "/readyz")] == ["ok", "ok"]
         assert installed_operator.kubectl("exec", pod, "--", "id", "-u").strip() == "65532"
+        # As process 1 it would not hear SIGTERM while it starts.
+        assert installed_operator.kubectl("exec", pod, "--", "cat", "/proc/1/comm").strip() != "hostport"
     assert installed_operator.leader() in pods
     assert "Traceback" not in installed_operator.log
     assert '"level": "ERROR"' not in installed_operator.log

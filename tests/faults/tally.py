@@ -35,6 +35,13 @@ class Tally:
         """All kills."""
         return sum(self.kills.values())
 
+    @property
+    def progress(self) -> str:
+        """One line while it runs: a wrong figure is seen when it comes, not half an hour later."""
+        wrong = {"twice": self.duplicates, "moved": self.moved, "lost": self.leases_lost, "leaked": self.leaks}
+        said = ", ".join(f"{count} {what}" for what, count in wrong.items())
+        return f"history {self.histories}: {self.total} kills so far, {self.served} numbers looked at; {said}"
+
     def add(self, sight: Sight) -> None:
         """Count what a look has shown at the end of a history."""
         self.served += len(sight.shown)

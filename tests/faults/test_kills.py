@@ -26,6 +26,7 @@ def play(plane: ControlPlane, folder: Path, kills: int, take_overs: int = 0) -> 
     try:
         for points in every_point(dice, kills):
             histories.play(points)
+            print(histories.tally.progress, flush=True)
         histories.take_overs(take_overs)
         histories.end()
     finally:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hostport.api.errors import RequestRefused
+from hostport.api.errors import PoolExhausted, RequestRefused
+from hostport.api.lease import Lease
 from tests.core.build import Json, deployment, on_node
 from tests.core.world import World
 
@@ -224,3 +225,22 @@ def test_who_asks_and_has_written_every_number_himself_is_told(world: World) -> 
     )
     assert world.deploy("web", "http:80=30000 dns:53") == {"app/dns": 20000}
     assert not world.plans[-1].remarks
+
+
+def test_one_pod_has_a_number_once_whatever_pools_it_has_it_from() -> None:
+    """Leases of two pools on different nodes do not overlap, but both numbers would be on every Pod of the workload."""
+    world = World("n0")
+    world.node("n1", zone="a")
+    world.node("n2", zone="b")
+    world.pool("there", "20000", nodeSelector={"matchLabels": {"zone": "a"}}, cooldownSeconds=60)
+    world.pool("here", "20000", nodeSelector={"matchLabels": {"zone": "b"}}, hostIP="127.0.0.1", cooldownSeconds=60)
+    here = {"nodeSelector": {"zone": "b"}}
+    assert world.apply(deployment("web", "a:1 b:2=9", pod=here)) == {"app/a": 20000}
+    uid = world.manifest("web")["metadata"]["uid"]
+    world.plant("there", "20000/TCP", Lease("Deployment/default/web", uid, "app/b"))
+
+    with pytest.raises(PoolExhausted):
+        world.apply(deployment("web", "a:1 b:2=20000", pod=here))
+
+    assert world.shown("web") == [20000, 20000]
+    assert world.lease("here", "[127.0.0.1]:20000/TCP") is not None

@@ -19,7 +19,7 @@ from hostport.api.names import AFFINITY_WAS
 from hostport.api.placement import Placement
 from hostport.api.podspec import PortEntry
 from hostport.api.pool import Pool
-from hostport.api.ports import ips_overlap
+from hostport.api.ports import Protocol, ips_overlap
 from hostport.api.request import Request
 from hostport.api.workload import Workload
 
@@ -110,9 +110,16 @@ class Holding:
                 return True
         return False
 
+    def is_on(self, protocol: Protocol, port: int, ip: str) -> bool:
+        """Whether another entry has the number already: in one Pod it fits once, whatever pools it is from."""
+        return any(
+            (taken, entry.protocol) == (port, protocol) and ips_overlap(there, ip)
+            for entry, (taken, there) in self.numbers.items()
+        )
+
     def _is_free(self, pool: Pool, view: View, entry: PortEntry, port: int) -> bool:
         """Free, or taken by nobody but this workload itself: its own Pods and template, a lease of the same port."""
-        if not view.valid[entry.protocol][port]:
+        if not view.valid[entry.protocol][port] or self.is_on(entry.protocol, port, pool.host_ip):
             return False
         if view.free[entry.protocol][port]:
             return True

@@ -35,6 +35,8 @@ def keeps(holding: Holding, entry: PortEntry, number: Number) -> bool:
     pool = holding.state.pools.get(number.pool)
     if pool is None or not holding.still_wanted(entry, number):
         return False
+    if holding.is_on(entry.protocol, number.port, pool.host_ip):
+        return False
     ways = holding.state.ways(pool, holding.placement)
     if not ways and _is_lost(holding, entry, number, pool):
         return False

@@ -198,3 +198,11 @@ def test_a_preferred_number_that_is_taken_in_an_exhausted_pool_is_an_exhausted_p
 
 def test_two_ports_that_prefer_the_same_number_get_two(world: World) -> None:
     assert world.deploy("web", "a:1 b:2", request="b=20005", prefer="a=20005") == {"app/b": 20005, "app/a": 20000}
+
+
+def test_a_quota_that_is_enough_for_some_of_the_numbers_is_named_and_not_the_number() -> None:
+    world = World("n1")
+    world.pool("main", "20000-20009", quotaPerNamespace=1)
+    with pytest.raises(QuotaExceeded, match="holds 1 of the 1 numbers that pool main allows it, and 1 more"):
+        world.deploy("web", "a:1 b:2", request="a=20003,b=20006")
+    assert world.leases() == {}

@@ -84,8 +84,9 @@ class Picker:
         for group in self._groups(missing):
             exact = self._holding.request.exact.get(group[0].ref)
             if exact is not None and not self._holding.take_first(group, exact, pools):
+                refusal = self._holding.refused(group, exact, pools)
                 self._holding.start_over()
-                return self._holding.refused(group, exact, pools)
+                return refusal
         self._holding.start_over()
         excuses = self._holding.excuses()
         for pool in pools:

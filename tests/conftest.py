@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,12 @@ from controlplane.errors import ControlPlaneError
 from tests.support.operator import OperatorProcess
 from tests.support.scene import Scene, compact, findings, install
 from tests.support.wait import until
+
+
+def pytest_configure() -> None:
+    """A shell has what it runs in the background ignore SIGINT, and so would all that the tests start and interrupt."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -33,6 +33,11 @@ class Judge:
         self._places = places
         self._shapes = shapes
         self._granted: set[str] = set()
+        self._brought: dict[str, set[int]] = {}
+
+    def clone(self, name: str, manifest: Json) -> None:
+        """What a manifest that takes `name` has brought along, of what was passed through elsewhere."""
+        self._brought[name] = {port["containerPort"] for port in _unnamed(manifest)}
 
     def plan(self, name: str, plan: Plan, before: truths.Leases) -> None:
         """What a plan does to the leases that there were."""
@@ -63,13 +68,21 @@ class Judge:
         assert runs_on <= self._cluster.runs_on(self._places[name])
         assert key.protocol in pool.protocols
         assert key.ip == pool.ip
-        assert self._cluster.fits(pool, place)
-        assert key.port in self._cluster.valid(pool, place)
-        assert not key.node or key.node in runs_on
+        assert change.lease is not None
+        if change.lease.port not in plan.adopted or not self._runs(name, key.protocol, key.port):
+            assert self._cluster.fits(pool, place)
+            assert key.port in self._cluster.valid(pool, place)
+            # A later port may have led to fewer nodes: what that leaves over goes back with the next plan.
+            assert not key.node or key.node in self._cluster.runs_on(self._places[name])
         nodes = {key.node} if key.node else self._cluster.nodes_of(pool)
         owner = f"Deployment/default/{name}"
         assert ledger.holders(key.protocol, key.port, pool.ip, nodes) <= {owner}
         assert self._cluster.on(key.protocol, key.port, pool.ip, runs_on) <= {owner}
+
+    def _runs(self, name: str, protocol: str, port: int) -> bool:
+        """Whether a Pod of a workload has a number already: then it stays, whatever the pools have come to be."""
+        pods = (claims for user, claims in self._cluster.foreign.items() if user.startswith(f"{name}-"))
+        return any((claim.protocol, claim.port) == (protocol, port) for claims in pods for claim in claims)
 
     def _quota(self, plan: Plan, before: truths.Leases) -> None:
         """No plan takes a namespace above its quota, or further above it."""
@@ -86,7 +99,7 @@ class Judge:
     def service(self, name: str) -> None:
         """Who is not refused has a number for every port that is asked for, leased wherever his Pods may run."""
         manifest = self._world.manifest(name)
-        self._additions(manifest, self._world.plans[-1])
+        self._additions(name, manifest, self._world.plans[-1])
         if manifest["metadata"]["annotations"]["hostport/auto"] != "true":
             return
         assert all(self._world.shown(name))
@@ -99,7 +112,7 @@ class Judge:
             keys = [(pool, k) for pool, k in held if (k.protocol, k.port) == (entry.protocol, port)]
             assert keys, f"{entry.ref} has no lease"
             stands = self._places[name].as_written(required(plan.workload.affinity))
-            self._cover(stands, [(pool, key.node) for pool, key in keys])
+            self._cover(stands, port, [(pool, key.node) for pool, key in keys])
         notes = manifest["metadata"]["annotations"]
         asked = dict(word.split("=") for word in notes.get("hostport/request", "").split(",") if word)
         assert all(plan.assigned.get(f"app/{ref}", int(port)) == int(port) for ref, port in asked.items())
@@ -107,7 +120,7 @@ class Judge:
             numbers = set(plan.assigned.values())
             assert max(numbers) - min(numbers) + 1 == len(numbers)
 
-    def _additions(self, manifest: Json, plan: Plan) -> None:
+    def _additions(self, name: str, manifest: Json, plan: Plan) -> None:
         """Containers are told what is asked for and nothing else; what is passed through has entries, nothing else."""
         notes = manifest["metadata"]["annotations"]
         asks = notes["hostport/auto"] == "true"
@@ -115,21 +128,25 @@ class Judge:
         passed = [word.partition("/")[0] for word in words] if asks else []
         told = {ref.partition("/")[2]: port for ref, port in plan.assigned.items()}
         if notes.get("hostport/env") != "true":
-            told = {name: told[name] for name in passed}
+            told = {ref: told[ref] for ref in passed}
         env = {variable["name"]: variable["value"] for variable in container_of(manifest).get("env", ())}
-        assert env == {f"HOSTPORT_{name.upper()}": str(port) for name, port in told.items()}
+        assert env == {f"HOSTPORT_{ref.upper()}": str(port) for ref, port in told.items()}
         if not asks and plan.workload.uid not in self._granted:
             return  # what a clone has brought along, and never got, is its user's
-        added = [(port["containerPort"], port["hostPort"]) for port in ports_of(manifest) if not port.get("name")]
-        assert sorted(added) == sorted((told[name], told[name]) for name in passed)
+        added = [(port["containerPort"], port["hostPort"]) for port in _unnamed(manifest)]
+        own = [pair for pair in added if pair[0] not in self._brought.get(name, ())]
+        assert sorted((told[ref], told[ref]) for ref in passed) in (sorted(added), sorted(own))
 
-    def _cover(self, place: Place, leased: list[tuple[str, str]]) -> None:
+    def _cover(self, place: Place, port: int, leased: list[tuple[str, str]]) -> None:
         runs_on = self._cluster.runs_on(place)
         if any(not node for _, node in leased):
             return
         assert place.pinned
         pools = {pool for pool, _ in leased}
-        inside = {name for pool in pools for name in runs_on & self._cluster.nodes_of(self._cluster.pools[pool])}
+        # A node that has come with other numbers is told of: a template that runs is not kept off it afterwards.
+        inside = {
+            name for pool in pools for name in runs_on & self._cluster.nodes_with(self._cluster.pools[pool], port)
+        }
         assert inside <= {node for _, node in leased}
 
     def _refusal(self, name: str, refusal: Refusal, ledger: Ledger) -> None:
@@ -138,10 +155,12 @@ class Judge:
         named = notes.get("hostport/pool")
         pools = [p for p in self._cluster.pools.values() if (p.name in named.split(",") if named else p.default)]
         quota = any(pool.quota is not None for pool in pools)
-        for place in self._cluster.choices(self._places[name]):
+        for place, leading in self._cluster.choices(self._places[name], pools):
+            # A run is of one pool, which must say itself on which nodes it is.
+            serving = leading if notes.get("hostport/contiguous") == "true" else pools
             choices = [
                 {protocol: ledger.free(pool, place, protocol) for protocol in ("TCP", "UDP")}
-                for pool in pools
+                for pool in serving
                 if self._cluster.fits(pool, place)
             ]
             self._excuse(refusal, notes, self._shapes[name], choices, quota=quota)
@@ -194,6 +213,10 @@ def _affinity(plan: Plan) -> Json | None:
 def ports_of(manifest: Json) -> list[Json]:
     found: list[Json] = container_of(manifest)["ports"]
     return found
+
+
+def _unnamed(manifest: Json) -> list[Json]:
+    return [port for port in ports_of(manifest) if not port.get("name")]
 
 
 def claims(owner: str, manifest: Json, nodes: frozenset[str] | Place) -> list[Claim]:

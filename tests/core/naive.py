@@ -134,19 +134,26 @@ class Cluster:
             and (place.fixed or place.meets(name, node.zone))
         }
 
-    def choices(self, place: Place) -> Iterator[Place]:
-        """Where Pods may be kept for their numbers: anywhere they may run, or on some nodes that a pool means."""
-        yield place
-        for pool in () if place.fixed else self.pools.values():
+    def choices(self, place: Place, pools: list[Pool]) -> Iterator[tuple[Place, list[Pool]]]:
+        """Where Pods may be kept for numbers of these pools: anywhere they may run, or on some nodes that a pool means.
+
+        With each place the pools that may lead there by themselves.
+        """
+        yield place, pools
+        for pool in () if place.fixed else pools:
             inside = (("zone", "In", (pool.zone,)),) if pool.zone else ()
-            yield replace(place, terms=(inside,))
+            yield replace(place, terms=(inside,)), [pool]
             if pool.inner is not None:
-                yield replace(place, terms=((*inside, ("zone", "In", ("b",))),))
-                yield replace(place, terms=((*inside, ("zone", "NotIn", ("b",))),))
+                yield replace(place, terms=((*inside, ("zone", "In", ("b",))),)), [pool]
+                yield replace(place, terms=((*inside, ("zone", "NotIn", ("b",))),)), [pool]
 
     def nodes_of(self, pool: Pool) -> set[str]:
         """The nodes that a pool is for."""
         return {name for name, node in self.nodes.items() if not pool.zone or node.zone == pool.zone}
+
+    def nodes_with(self, pool: Pool, port: int) -> set[str]:
+        """The nodes on which a pool has a number."""
+        return {name for name in self.nodes_of(pool) if port in self.valid_on(pool, name)}
 
     def fits(self, pool: Pool, place: Place) -> bool:
         """Whether a pool can serve Pods there at all: they can run somewhere, and nowhere else than on its nodes."""

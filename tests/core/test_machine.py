@@ -6,8 +6,9 @@ unless nodes or pools have been moved under those who were there already.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from itertools import cycle
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import cycle, islice
 from typing import Any
 
 from hypothesis import settings
@@ -112,7 +113,6 @@ class Life(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = World("n1")
         self.cluster = Cluster()
         self.places: dict[str, Place] = {}
         self.shapes: dict[str, list[set[str]]] = {}
@@ -120,11 +120,18 @@ class Life(RuleBasedStateMachine):
         self.running: set[str] = set()
         self.now = 0
         self.resting_since: dict[Where, int] = {}
-        self.judge = Judge(self.world, self.cluster, self.places, self.shapes)
         self.turns = cycle(_PLACES)
 
-    @initialize(address=st.sampled_from([ANY, LOCAL]), p=_SPECS, q=_SPECS, zones=st.tuples(_ZONES, _ZONES, _ZONES))
-    def begin(self, address: str, p: Spec, q: Spec, zones: tuple[str, ...]) -> None:
+    @initialize(
+        address=st.sampled_from([ANY, LOCAL]),
+        p=_SPECS,
+        q=_SPECS,
+        zones=st.tuples(_ZONES, _ZONES, _ZONES),
+        most_views=st.sampled_from([64, 3, 4]),
+    )
+    def begin(self, address: str, p: Spec, q: Spec, zones: tuple[str, ...], most_views: int) -> None:
+        self.world = World("n1", most_views=most_views)
+        self.judge = Judge(self.world, self.cluster, self.places, self.shapes)
         for name, zone in zip(_NODES, zones, strict=False):
             self.node(name, zone, tainted=name == "n3")
         self._set_pool(Pool("p", age=5, **p))
@@ -166,7 +173,19 @@ class Life(RuleBasedStateMachine):
     @rule(made=_manifests())
     def deploy_another(self, made: tuple[Place, list[set[str]], Json]) -> None:
         """A user applies a manifest of a new name, so that pools get full."""
-        self.deploy(next(name for name in _MORE_NAMES if name not in self.places), made)
+        self.deploy(next(self._new_names()), made)
+
+    @rule(made=_manifests(), count=st.integers(2, 4))
+    def deploy_at_once(self, made: tuple[Place, list[set[str]], Json], count: int) -> None:
+        """A user applies a manifest under several new names; none has its numbers before the last is planned for."""
+        place, groups, manifest = made
+        names = list(islice(self._new_names(), count))
+        self.world.deploy_at_once(*({**manifest, "metadata": {**manifest["metadata"], "name": n}} for n in names))
+        for name in names:
+            self._act(name, place, groups, partial(self.world.reconcile, name))
+
+    def _new_names(self) -> Iterator[str]:
+        return (name for name in _MORE_NAMES if name not in self.places)
 
     @rule(name=st.sampled_from(_NAMES), number=_NUMBERS, place=st.sampled_from(_PLACES))
     def deploy_by_hand(self, name: str, number: int, place: Place) -> None:
@@ -212,6 +231,7 @@ class Life(RuleBasedStateMachine):
         name = data.draw(st.sampled_from(sorted(self.places)))
         manifest = self.world.manifest(name)
         manifest["metadata"]["name"] = other
+        self.judge.clone(other, manifest)
         self._act(other, self.places[name], self.shapes[name], lambda: self.world.copy(manifest))
 
     @precondition(lambda self: self.places)

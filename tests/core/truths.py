@@ -50,10 +50,7 @@ class Snapshot:
             {(protocol, port): len(takers) for protocol, port, takers in state.occupancy.taken_ports()},
             state.openings,
             state.changes,
-            {
-                (pool.name, placement): {p: bits.copy() for p, bits in state.view(pool, placement).view.free.items()}
-                for pool, placement in _views(state)
-            },
+            {place: {p: bits.copy() for p, bits in seen.view.free.items()} for place, seen in state._views.items()},
         )
 
     def assert_still(self, state: State) -> None:
@@ -99,9 +96,10 @@ def assert_views_are_true(state: State) -> None:
     fresh.see_nodes(state.nodes.values())
     for pool in state.pools.values():
         fresh.see_pool(pool)
-    for pool, placement in _views(state):
-        seen, anew = state.view(pool, placement).view, fresh.view(pool, placement).view
+    for pool, placement, seen in _views(state):
+        anew = fresh.view(pool, placement).view
         assert (seen.scope, seen.eligible, seen.valid) == (anew.scope, anew.eligible, anew.valid)
+        assert seen.free.keys() == anew.free.keys(), f"{pool.name} is seen through a view that is kept no longer"
         for protocol, free in seen.free.items():
             valid = set(anew.valid[protocol].search(1))
             taken = {port for port in valid if _blocked(state, seen, protocol, port)}
@@ -118,8 +116,13 @@ def assert_counts_add_up(state: State) -> None:
             assert sum(parts) == counts.capacity
 
 
-def _views(state: State) -> Iterator[tuple[Pool, Placement]]:
-    return ((state.pools[pool], placement) for pool, placement in tuple(state._views))
+def _views(state: State) -> Iterator[tuple[Pool, Placement, View]]:
+    """All that plans are made with: every view that is kept, and those of every template that has been served."""
+    for (pool, placement), kept in state._views.items():
+        yield state.pools[pool], placement, kept.view
+    for (pool, _), found in state._ways.items():
+        for way in found:
+            yield state.pools[pool], way.placement, way.view
 
 
 def _blocked(state: State, view: View, protocol: Protocol, port: int) -> bool:

@@ -38,8 +38,8 @@ class Unacceptable(Exception):
 class World:
     """Nodes, pools, workloads and Pods. Its clock stands still unless told to `wait`."""
 
-    def __init__(self, *nodes: str) -> None:
-        self.state = State()
+    def __init__(self, *nodes: str, most_views: int = 64) -> None:
+        self.state = State(most_views)
         self.planner = Planner(self.state, Random(0))
         self.seconds = 0
         self.plans: list[Plan] = []
@@ -121,6 +121,10 @@ class World:
         return self._store(manifest, applied=manifest)
 
     def _store(self, manifest: Json, applied: Json) -> dict[str, int]:
+        self._write(manifest, applied)
+        return self.reconcile(_key(manifest))
+
+    def _write(self, manifest: Json, applied: Json) -> None:
         known = self._objects.get(_key(manifest))
         self._versions += 1
         uid = known["metadata"]["uid"] if known else f"uid-{self._versions}"
@@ -130,7 +134,6 @@ class World:
             raise Unacceptable
         self._objects[_key(manifest)] = manifest
         self._applied[_key(manifest)] = copy.deepcopy(applied)
-        return self.reconcile(_key(manifest))
 
     def reconcile(self, name: str) -> dict[str, int]:
         """Plan and patch until nothing is left to do."""
@@ -138,7 +141,7 @@ class World:
             workload = self.workload(name)
             self._note_template(workload)
             before = truths.Snapshot.of(self.state)
-            plan = self.planner.plan(workload, self.now)
+            plan = self._plan(workload)
             self.plans.append(plan)
             self.before.append(before.leases)
             self._write_down(plan.changes)
@@ -151,6 +154,28 @@ class World:
                 return plan.assigned
             patch(self._objects[_named(name)], plan)
         raise AssertionError(f"{name} does not come to rest: {[p.ports for p in self.plans[-_MOST_ROUNDS:]]}")
+
+    def deploy_at_once(self, *manifests: Json) -> list[dict[str, int]]:
+        """Deployments that are new in one round: planned for one after the other, before any template says so.
+
+        Returns what each was given, nothing where it was refused.
+        """
+        for manifest in manifests:
+            self._write(manifest, applied=manifest)
+        plans = [self._plan(self.workload(_key(manifest))) for manifest in manifests]
+        for plan in plans:
+            self._write_down(plan.changes)
+        self.check()
+        for plan in plans:
+            if plan.refusal is None:
+                patch(self._objects[plan.workload.key], plan)
+                self.reconcile(plan.workload.key)
+        return [plan.assigned for plan in plans]
+
+    def _plan(self, workload: Workload) -> Plan:
+        plan = self.planner.plan(workload, self.now)
+        truths.assert_views_are_true(self.state)
+        return plan
 
     def delete(self, name: str) -> Json:
         """Delete a workload; returns its manifest as it stood. Its Pods are deleted on their own."""

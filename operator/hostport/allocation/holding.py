@@ -180,6 +180,8 @@ class Holding:
         before = self.state.book.get(pool.name, key)
         if before is None:
             self.draft.put(pool.name, key, Lease(self.workload.key, self.workload.uid, entry.ref))
+        elif before.owner != self.workload.key:
+            raise AssertionError(f"{key} of pool {pool.name} is leased to {before.owner}, and was taken for free")
         elif before.state != "active" or (before.uid, before.port) != (self.workload.uid, entry.ref):
             self.draft.put(pool.name, key, before.revived(self.workload.uid, entry.ref))
 

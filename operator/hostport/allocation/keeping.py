@@ -40,7 +40,8 @@ def keeps(holding: Holding, entry: PortEntry, number: Number) -> bool:
     ways = holding.state.ways(pool, holding.placement)
     if not ways and _is_lost(holding, entry, number, pool):
         return False
-    seen = next((way for way in ways if _is_valid(way, number)), holding.state.view(pool, holding.placement))
+    fitting = next((way for way in ways if _is_valid(way, number)), None)
+    seen = fitting or holding.state.view(pool, holding.placement)
     keys = holding.keys(pool, seen, entry, number.port) or number.keys
     if any((pool.name, key) in holding.draft.kept for key in keys):
         return False

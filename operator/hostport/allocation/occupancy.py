@@ -83,11 +83,14 @@ class Occupancy:
         return view
 
     def forget(self, view: View) -> None:
-        """Stop keeping a view true."""
+        """Stop keeping a view true; whoever looks at it still finds nothing there, not what was free once."""
         self._views.remove(view)
+        view.free = {}
 
     def forget_views(self) -> None:
         """Drop every view: the sets of nodes or the ranges behind them have changed."""
+        for view in self._views:
+            view.free = {}
         self._views.clear()
 
     def take(self, protocol: Protocol, port: int, taker: Taker) -> None:

@@ -93,10 +93,11 @@ class RunPicker:
         there = [next((fixed[entry] for entry in group if entry in fixed), 0) for group in groups]
         taken = {port for port in there if port}
         if not taken:
-            for seen in self._state.ways(pool, self._holding.placement):
-                first = lowest_run([self._holding.free_for(seen.view, group) for group in groups], BLOCK_SIZE)
+            for way in [seen.placement for seen in self._state.ways(pool, self._holding.placement)]:
+                view = self._state.view(pool, way).view
+                first = lowest_run([self._holding.free_for(view, group) for group in groups], BLOCK_SIZE)
                 if first >= 0:
-                    self._holding.placement = seen.placement
+                    self._holding.placement = way
                     yield list(range(first, first + len(groups)))
         elif len(taken) == sum(map(bool, there)):
             for run in _around(there):

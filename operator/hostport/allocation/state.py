@@ -17,8 +17,6 @@ from hostport.api.pool import Pool
 from hostport.api.ports import PortSet
 from hostport.ledger.book import BLOCK_SIZE, MOST_LEASES, Book, Change, Place
 
-_MOST_VIEWS = 64
-
 
 @dataclass(frozen=True, slots=True)
 class ForeignUse:
@@ -46,10 +44,11 @@ class State:
     """The state that plans are made against. Only `put` changes leases, only `see_*` and `forget_*` the rest.
 
     `openings` grows when a number may have become free, `changes` with everything that a pool's counts depend on,
-    `moves` when nodes come, go or are other than they were.
+    `moves` when nodes come, go or are other than they were. About `most_views` views are kept true at a time.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most_views: int = 64) -> None:
+        self._most_views = most_views
         self.nodes: dict[str, Node] = {}
         self.pools: dict[str, Pool] = {}
         self.namespaces: dict[str, dict[str, str]] = {}
@@ -264,23 +263,33 @@ class State:
         """What a template may get from a pool with the placement it has, or with narrower ones; the best first."""
         found = self._ways.get((pool.name, placement))
         if found is None:
+            self._make_room()
             narrowed = ways(pool, placement, self.scopes[pool.name], self.nodes)
-            found = tuple([self.view(pool, way) for way in narrowed])
+            found = tuple([self._view(pool, way) for way in narrowed])
             self._ways[pool.name, placement] = found
         return found
 
     def view(self, pool: Pool, placement: Placement) -> PoolView:
         """What a template of that placement may get from a pool."""
+        if (pool.name, placement) not in self._views:
+            self._make_room()
+        return self._view(pool, placement)
+
+    def _make_room(self) -> None:
+        """Forget the oldest views; never between two ways of one template, which must all be kept true."""
+        if len(self._views) >= self._most_views:
+            self._ways.clear()
+        while len(self._views) >= self._most_views:
+            oldest = next(iter(self._views))
+            self.occupancy.forget(self._views.pop(oldest).view)
+
+    def _view(self, pool: Pool, placement: Placement) -> PoolView:
         found = self._views.get((pool.name, placement))
         if found is None:
             found = self._views[pool.name, placement] = self._make_view(pool, placement)
         return found
 
     def _make_view(self, pool: Pool, placement: Placement) -> PoolView:
-        if len(self._views) >= _MOST_VIEWS:
-            self._ways.clear()
-            oldest = next(iter(self._views))
-            self.occupancy.forget(self._views.pop(oldest).view)
         kept_back = (*self.withheld[pool.name].values(), self.full_blocks(pool.name))
         view = make_view(pool, placement, self.scopes[pool.name], kept_back, self.nodes)
         return PoolView(self.occupancy.watch(view), placement, placement.pinned() is not None)

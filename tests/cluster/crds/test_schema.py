@@ -1,19 +1,13 @@
-"""What a user meets before the operator even runs: the schema of pools and blocks."""
+"""The schema of pools and blocks: what is accepted, what is refused, and with what sentence."""
 
-import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from controlplane.cluster import ControlPlane
-from controlplane.errors import KubectlError
+from tests.support.crds import accepted, block_manifest, manifest, patch, refusal, refused, write_status
 
 pytestmark = pytest.mark.cluster
-
-ROOT = Path(__file__).parents[2]
-POOL, BLOCK = "crds-test", "crds-test-block"
 
 DEFAULTS = {
     "protocols": ["TCP", "UDP"],
@@ -24,61 +18,6 @@ DEFAULTS = {
     "default": True,
     "required": False,
 }
-
-
-@pytest.fixture(scope="module")
-def cluster(control_plane: ControlPlane) -> Iterator[ControlPlane]:
-    """A cluster of its own, where no operator writes statuses; `control_plane` skips where there can be none."""
-    with ControlPlane() as own:
-        own.kubectl("apply", "-f", str(ROOT / "crds"))
-        own.kubectl("wait", "--for=condition=Established", "crd/hostportpools.hostport.dev", "--timeout=30s")
-        own.kubectl("wait", "--for=condition=Established", "crd/hostportblocks.hostport.dev", "--timeout=30s")
-        yield own
-
-
-@pytest.fixture
-def pool(cluster: ControlPlane) -> Iterator[str]:
-    cluster.kubectl("create", "-f", "-", input=manifest({"ranges": ["20000-29999", "10012"], "hostIP": "127.0.0.1"}))
-    yield f"hostportpool/{POOL}"
-    cluster.kubectl("delete", "hostportpool", POOL)
-
-
-@pytest.fixture
-def block(cluster: ControlPlane) -> Iterator[str]:
-    cluster.kubectl("create", "-f", "-", input=block_manifest("20256-20511"))
-    yield f"hostportblock/{BLOCK}"
-    cluster.kubectl("delete", "hostportblock", BLOCK)
-
-
-def manifest(spec: object, name: str = POOL) -> str:
-    return json.dumps(
-        {"apiVersion": "hostport.dev/v1", "kind": "HostPortPool", "metadata": {"name": name}, "spec": spec}
-    )
-
-
-def block_manifest(numbers: str) -> str:
-    spec = {"pool": POOL, "numbers": numbers}
-    body = {"apiVersion": "hostport.dev/v1", "kind": "HostPortBlock", "metadata": {"name": BLOCK}, "spec": spec}
-    return json.dumps(body)
-
-
-def accepted(cluster: ControlPlane, body: str) -> dict[str, Any]:
-    answer = cluster.kubectl("create", "--dry-run=server", "-o", "json", "-f", "-", input=body)
-    return dict(json.loads(answer))
-
-
-def refused(cluster: ControlPlane, body: str) -> str:
-    return refusal(cluster, "create", "--dry-run=server", "-f", "-", body=body)
-
-
-def refusal(cluster: ControlPlane, *args: str, body: str | None = None) -> str:
-    with pytest.raises(KubectlError) as error:
-        cluster.kubectl(*args, input=body)
-    return error.value.stderr
-
-
-def patch(spec: object) -> tuple[str, ...]:
-    return ("--type=merge", "-p", json.dumps(spec))
 
 
 # --- what is accepted ----------------------------------------------------------------------------------------------
@@ -305,123 +244,3 @@ def test_the_numbers_that_a_pool_keeps_itself_are_fixed_once(cluster: ControlPla
     write_status(cluster, pool, {"block": "20000-20255", "free": 1})
     said = refusal(cluster, "patch", pool, "--subresource=status", *patch({"status": {"block": "20256-20511"}}))
     assert "the block of a pool is fixed at the first grant" in said
-
-
-# --- status --------------------------------------------------------------------------------------------------------
-
-
-LEASE = {"owner": "Deployment/default/nginx", "uid": "8d7e", "port": "nginx/http", "since": "2026-11-23T05:00:00Z"}
-KEYS = ("20000/TCP", "20001/TCP@edge-1", "[127.0.0.1]:20002/TCP", "[2001:db8::1]:20003/UDP@edge-1.example")
-READY = {
-    "type": "Ready",
-    "status": "True",
-    "reason": "Serving",
-    "message": "",
-    "lastTransitionTime": "2026-11-23T05:00:00Z",
-    "observedGeneration": 1,
-}
-
-
-def write_status(cluster: ControlPlane, what: str, status: dict[str, Any]) -> None:
-    cluster.kubectl("patch", what, "--subresource=status", *patch({"status": status}))
-
-
-def read(cluster: ControlPlane, what: str) -> dict[str, Any]:
-    return dict(json.loads(cluster.kubectl("get", what, "-o", "json")))
-
-
-def test_a_pool_keeps_its_status_word_for_word(cluster: ControlPlane, pool: str) -> None:
-    lease = LEASE | {"grant": "k3v9q/1", "releasing": "2026-11-23T06:00:00Z", "released": "2026-11-23T06:10:00.5Z"}
-    counts = ("capacity", "allocated", "cooling", "foreign", "free", "leaseCount", "nodes", "observedGeneration")
-    status = dict.fromkeys(counts, 1) | {
-        "block": "20000-20255",
-        "conditions": [READY],
-        "leases": dict.fromkeys(KEYS, lease),
-    }
-    write_status(cluster, pool, status)
-    assert read(cluster, pool)["status"] == status
-
-
-def test_a_block_keeps_its_status_word_for_word(cluster: ControlPlane, block: str) -> None:
-    status = {"conditions": [READY], "leases": dict.fromkeys(KEYS, LEASE)}
-    write_status(cluster, block, status)
-    assert read(cluster, block)["status"] == status
-
-
-def test_the_api_server_keeps_no_books_about_single_leases(cluster: ControlPlane, pool: str) -> None:
-    write_status(cluster, pool, {"leases": dict.fromkeys(KEYS, LEASE)})
-    whole = json.loads(cluster.kubectl("get", pool, "-o", "json", "--show-managed-fields"))
-    (writer,) = (entry for entry in whole["metadata"]["managedFields"] if entry.get("subresource") == "status")
-    assert writer["fieldsV1"]["f:status"] == {".": {}, "f:leases": {}}
-
-
-def test_whoever_edits_a_pool_does_not_touch_the_record(cluster: ControlPlane, pool: str) -> None:
-    write_status(cluster, pool, {"leases": {"20000/TCP": LEASE}})
-    cluster.kubectl("patch", pool, *patch({"spec": {"priority": 3}, "status": {"leases": None}}))
-    edited = read(cluster, pool)
-    assert edited["spec"]["priority"] == 3
-    assert edited["status"]["leases"] == {"20000/TCP": LEASE}
-
-
-def test_whoever_writes_the_record_does_not_touch_the_pool(cluster: ControlPlane, pool: str) -> None:
-    cluster.kubectl("patch", pool, "--subresource=status", *patch({"spec": {"priority": 3}, "status": {"free": 9}}))
-    written = read(cluster, pool)
-    assert (written["spec"]["priority"], written["status"]["free"]) == (0, 9)
-    assert written["metadata"]["generation"] == 1
-
-
-@pytest.mark.parametrize(
-    ("leases", "sentence"),
-    [
-        ({"20000/TCP": {"uid": "8d7e"}}, "status.leases.20000/TCP.owner: Required value"),
-        ({"20000/TCP": LEASE | {"since": "yesterday"}}, "must be of type date-time"),
-        ({f"{n}/TCP": LEASE for n in range(1, 4098)}, "Too many: 4097: must have at most 4096 items"),
-    ],
-    ids=["of nobody", "since no time", "beyond all measure"],
-)
-def test_a_record_that_makes_no_sense_is_refused(
-    cluster: ControlPlane, pool: str, tmp_path: Path, leases: dict[str, Any], sentence: str
-) -> None:
-    body = tmp_path / "status.json"
-    body.write_text(json.dumps({"status": {"leases": leases}}))
-    said = refusal(cluster, "patch", pool, "--subresource=status", "--type=merge", "--patch-file", str(body))
-    assert sentence in said
-
-
-# --- what kubectl shows --------------------------------------------------------------------------------------------
-
-COLUMNS = ["NAME", "RANGES", "CAPACITY", "ALLOCATED", "FREE", "READY", "AGE"]
-
-
-def table(cluster: ControlPlane, *args: str) -> list[list[str]]:
-    return [line.split() for line in cluster.kubectl("get", *args).splitlines()]
-
-
-def test_get_shows_how_full_a_pool_is(cluster: ControlPlane, pool: str) -> None:
-    counts = {"capacity": 20002, "allocated": 2, "cooling": 3, "foreign": 4, "free": 19993, "nodes": 5}
-    write_status(cluster, pool, counts | {"conditions": [READY]})
-    head, row = table(cluster, pool)
-    assert head == COLUMNS
-    assert row[:6] == [POOL, '["20000-29999","10012"]', "20002", "2", "19993", "True"]
-    head, row = table(cluster, pool, "-o", "wide")
-    assert head == [*COLUMNS, "COOLING", "FOREIGN", "POLICY", "NODES"]
-    assert row[7:] == ["3", "4", "RoundRobin", "5"]
-
-
-def test_get_shows_which_numbers_a_block_has(cluster: ControlPlane, block: str) -> None:
-    head, row = table(cluster, block)
-    assert head == ["NAME", "POOL", "NUMBERS", "AGE"]
-    assert row[:3] == [BLOCK, POOL, "20256-20511"]
-
-
-def test_short_names(cluster: ControlPlane, pool: str, block: str) -> None:
-    assert cluster.kubectl("get", "hpp", POOL, "-o", "name").strip() == f"hostportpool.hostport.dev/{POOL}"
-    assert cluster.kubectl("get", "hpb", BLOCK, "-o", "name").strip() == f"hostportblock.hostport.dev/{BLOCK}"
-    both = cluster.kubectl("get", "hostport", "-o", "name").split()
-    assert {f"hostportpool.hostport.dev/{POOL}", f"hostportblock.hostport.dev/{BLOCK}"} <= set(both)
-
-
-def test_explain_tells_the_default_too(cluster: ControlPlane) -> None:
-    said = " ".join(cluster.kubectl("explain", "hostportpool.spec").split())
-    assert "rests before somebody else may get it" in said
-    assert "Default: 300" in said

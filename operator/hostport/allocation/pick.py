@@ -39,6 +39,8 @@ class Picker:
     def _grant_all(self, pools: Sequence[Pool]) -> bool:
         adopt(self._holding, pools)
         missing = [entry for entry in self._holding.found.wanted if entry not in self._holding.numbers]
+        if len(missing) == 1:
+            return self._grant_group(missing, pools)
         return all(self._grant_group(group, pools) for group in self._groups(missing))
 
     def _keep_again(self) -> list[PortEntry]:
@@ -56,8 +58,6 @@ class Picker:
 
         Who asks for a number goes first, then who needs one for two protocols: the others might take it from them.
         """
-        if len(entries) == 1:
-            return [[entries[0]]]
         exact, prefer = self._holding.request.exact, self._holding.request.prefer
         groups: dict[tuple[str, int, int | None, int | None], Group] = {}
         for e in entries:

@@ -95,7 +95,8 @@ class Book:
         if lease.released or lease.releasing:
             self.leaving[pool, key] = lease
         if not lease.released:
-            self._held[pool, lease.namespace][key.port, key.protocol] += 1
+            held, pair = self._held[pool, lease.namespace], (key.port, key.protocol)
+            held[pair] = held.get(pair, 0) + 1
 
     def _forget(self, pool: str, key: LeaseKey, lease: Lease) -> None:
         del self._pools[pool][key]

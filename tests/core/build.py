@@ -64,10 +64,12 @@ def pool(name: str = "main", *ranges: str, age: int = 0, generation: int = 1, **
     return Pool.parse({"metadata": {**meta, **created}, "spec": {"ranges": list(ranges), **spec}})
 
 
-def node(name: str, *taints: str, **labels: str) -> Node:
+def node(name: str, *taints: str, cordoned: bool = False, **labels: str) -> Node:
     """A node with its hostname label; taints are written `key=value:Effect`."""
     parsed = [re.fullmatch(r"(.+)=(.*):(\w+)", taint) for taint in taints]
-    spec = {"taints": [{"key": t[1], "value": t[2], "effect": t[3]} for t in parsed if t]}
+    spec: Json = {"taints": [{"key": t[1], "value": t[2], "effect": t[3]} for t in parsed if t]}
+    if cordoned:
+        spec["unschedulable"] = True
     return Node.parse({"metadata": {"name": name, "labels": {"kubernetes.io/hostname": name, **labels}}, "spec": spec})
 
 

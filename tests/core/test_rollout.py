@@ -8,9 +8,11 @@ from random import Random
 import pytest
 
 from hostport.allocation.plan import Plan, Planner
-from hostport.allocation.rollout import Adjustment, Remark, adjust, remarks, restore
+from hostport.allocation.rollout import Adjustment, Remark, Room, adjust, remarks, restore
 from hostport.allocation.state import State
 from hostport.api.errors import InvalidAnnotation
+from hostport.api.podspec import Claim
+from hostport.api.ports import Protocol
 from hostport.api.strategy import Amount, Amounts, Strategy, parse_amounts
 from hostport.api.workload import DEPLOYMENT, KINDS, Kind, Workload
 from hostport.cluster.templates import operations
@@ -33,9 +35,9 @@ def web(
     return build.workload(manifest, kind=kind)
 
 
-def adjusted(workload: Workload, nodes: int) -> tuple[Amounts, Amounts] | None:
+def adjusted(workload: Workload, nodes: int, closed: int = 0, *, runs: bool = True) -> tuple[Amounts, Amounts] | None:
     """New amounts, and what is remembered."""
-    done = adjust(workload, nodes, keep=False)
+    done = adjust(workload, Room(nodes, closed), keep=False, runs=runs)
     return (done.amounts, done.was) if done else None
 
 
@@ -103,7 +105,7 @@ def test_surge_is_taken_away_where_there_is_no_node_for_it(
 
 
 def test_the_event_gives_the_figures_the_change_and_the_way_to_refuse_it() -> None:
-    done = adjust(web(3, rolling("25%", 0)), 3, keep=False)
+    done = adjust(web(3, rolling("25%", 0)), Room(3), keep=False, runs=True)
     assert done is not None
     assert done.text == (
         'a hostPort fits once per node, and 3 replicas and 1 more during a rollout (maxSurge "25%") need 4 nodes where '
@@ -113,9 +115,24 @@ def test_the_event_gives_the_figures_the_change_and_the_way_to_refuse_it() -> No
     )
 
 
+def test_before_a_pod_with_the_number_is_ready_nothing_is_changed_and_nothing_warned_of() -> None:
+    """Its old Pods hold no number, so that the first rollout needs no room; and where no Pod can be made, they stay."""
+    assert adjusted(web(3), 3, runs=False) is None
+    assert adjusted(web(kind=KINDS["DaemonSet"], strategy=rolling(1, 0)), 5, runs=False) is None
+    assert list(remarks(web(3), Room(3), web().placement, keep=False)) == []
+
+
+def test_a_cordoned_node_is_no_room_for_a_new_pod() -> None:
+    assert adjusted(web(1), 1, closed=1) == ({"maxSurge": 0}, {"maxSurge": "25%"})
+    done = adjust(web(1), Room(1, 1), keep=False, runs=True)
+    assert done is not None
+    assert "where there is 1 that takes Pods now (1 more cordoned or not ready), so that" in done.text
+    assert warnings(web(2, rolling(0, 1)), 1, closed=1) == [], "its Pods stay where they are"
+
+
 def test_a_daemon_set_that_surges_is_made_safe_whatever_the_nodes_are() -> None:
     daemons = web(kind=KINDS["DaemonSet"], strategy=rolling(1, 0))
-    done = adjust(daemons, 5, keep=False)
+    done = adjust(daemons, Room(5), keep=False, runs=True)
     assert done is not None
     assert (done.amounts, done.was) == ({"maxSurge": 0, "maxUnavailable": 1}, {"maxSurge": 1, "maxUnavailable": 0})
     assert "spec.updateStrategy.rollingUpdate: maxSurge 1 → 0" in done.text
@@ -123,28 +140,36 @@ def test_a_daemon_set_that_surges_is_made_safe_whatever_the_nodes_are() -> None:
     assert adjusted(web(kind=KINDS["DaemonSet"], strategy={"type": "OnDelete"}), 5) is None
 
 
-def warnings(workload: Workload, nodes: int) -> list[Remark]:
-    return list(remarks(workload, nodes, workload.placement))
+def warnings(workload: Workload, nodes: int, closed: int = 0) -> list[Remark]:
+    return list(remarks(workload, Room(nodes, closed), workload.placement, keep=True))
 
 
-# Nobody is fought
+# Set back by others
 
 
-def test_what_was_changed_once_is_not_changed_again() -> None:
-    assert adjusted(web(rollout_was='{"maxSurge":"25%"}'), 1) is None
-    assert adjusted(web(rollout_was="garbage"), 1) is None
+@pytest.mark.parametrize(
+    ("case", "now", "was", "want"),
+    [
+        ("as it was", rolling("25%", "25%"), {"maxSurge": "25%"}, {"maxSurge": "25%"}),
+        ("to something else", rolling(2, "25%"), {"maxSurge": "25%"}, {"maxSurge": 2}),
+        ("half of it", rolling(1, 1), {"maxSurge": 1, "maxUnavailable": 0}, {"maxSurge": 1, "maxUnavailable": 0}),
+    ],
+)
+def test_set_back_it_is_made_safe_again_and_what_stands_there_is_remembered(
+    case: str, now: Json, was: Amounts, want: Amounts
+) -> None:
+    """How often is the budget's business."""
+    assert adjusted(web(strategy=now, rollout_was=json.dumps(was)), 1) == ({"maxSurge": 0}, want), case
 
 
-def test_set_back_it_is_warned_of() -> None:
-    (remark,) = warnings(web(rollout_was='{"maxSurge":"25%"}'), 1)
-    assert remark.reason == "RolloutWouldDeadlock"
-    assert "1 replica and 1 more during a rollout" in remark.text
-    assert "somebody has set it back" in remark.text
+def test_made_safe_already_it_is_left() -> None:
+    assert adjusted(web(strategy=rolling(0, 1), rollout_was='{"maxSurge":"25%"}'), 1) is None
+    assert adjusted(web(strategy=rolling(0, 1), rollout_was="garbage"), 1) is None
 
 
 def test_keep_is_only_warned_of() -> None:
     kept = web(3, rollout="keep")
-    assert adjust(kept, 3, keep=True) is None
+    assert adjust(kept, Room(3), keep=True, runs=True) is None
     (remark,) = warnings(kept, 3)
     assert remark.reason == "RolloutWouldDeadlock"
     assert "hostport/rollout: safe" in remark.text
@@ -248,6 +273,10 @@ class Cluster:
         workload = build.workload(self.manifest, version=self.generation + 1)
         return Planner(self.state, Random(0)).plan(workload, "now")
 
+    def run(self) -> None:
+        """A Pod with the number is ready."""
+        self.state.ready.note("Pod default/web-1", "Deployment/default/web", build.workload(self.manifest).claims)
+
     def settle(self) -> Plan:
         """Plan and patch until nothing is left to patch; fails if that takes more than one patch."""
         plan = self.plan()
@@ -282,8 +311,20 @@ def _apply(manifest: Json, patch: list[Json]) -> None:
             del place[last]
 
 
-def test_the_number_and_the_strategy_come_in_one_patch_and_go_in_one() -> None:
+def served(*nodes: str) -> Cluster:
+    """A Deployment that has its number, a Pod that runs on it, and a strategy that fits."""
+    cluster = Cluster(*nodes)
+    cluster.settle()
+    cluster.run()
+    cluster.settle()
+    return cluster
+
+
+def test_the_strategy_follows_the_number_when_a_pod_runs_and_both_go_in_one_patch() -> None:
     cluster = Cluster("n1")
+    cluster.settle()
+    assert cluster.amounts == ("25%", "25%")
+    cluster.run()
     cluster.settle()
     assert cluster.amounts == (0, "25%")
     assert cluster.notes["hostport/rollout-was"] == '{"maxSurge":"25%"}'
@@ -292,12 +333,29 @@ def test_the_number_and_the_strategy_come_in_one_patch_and_go_in_one() -> None:
     cluster.settle()
     assert cluster.amounts == ("25%", "25%")
     assert cluster.notes == {}
-    assert cluster.generation == 2
+    assert cluster.generation == 3
+
+
+def test_a_pod_of_an_earlier_number_is_no_pod_with_the_number() -> None:
+    cluster = Cluster("n1")
+    claims = frozenset({Claim(Protocol.TCP, 20009)})
+    cluster.state.ready.note("Pod default/web-0", "Deployment/default/web", claims)
+    cluster.settle()
+    assert cluster.amounts == ("25%", "25%")
+
+
+def test_a_node_that_is_cordoned_makes_a_rollout_need_more_room() -> None:
+    cluster = served("n1", "n2")
+    assert cluster.amounts == ("25%", "25%")
+    views = cluster.state.changes
+    cluster.state.see_nodes([build.node("n2", cordoned=True)])
+    assert cluster.state.changes == views, "what is free on the node stays free"
+    cluster.settle()
+    assert cluster.amounts == (0, "25%")
 
 
 def test_scaled_up_a_workload_that_has_its_number_is_adjusted_then() -> None:
-    cluster = Cluster("n1", "n2")
-    cluster.settle()
+    cluster = served("n1", "n2")
     assert cluster.amounts == ("25%", "25%")
     cluster.manifest["spec"]["replicas"] = 2
     cluster.settle()
@@ -305,15 +363,13 @@ def test_scaled_up_a_workload_that_has_its_number_is_adjusted_then() -> None:
 
 
 def test_more_nodes_are_no_reason_to_write_again() -> None:
-    cluster = Cluster("n1")
-    cluster.settle()
+    cluster = served("n1")
     cluster.state.see_nodes([build.node("n2"), build.node("n3")])
     assert not cluster.plan().patches_template
 
 
 def test_the_last_port_given_back_puts_the_strategy_back() -> None:
-    cluster = Cluster("n1")
-    cluster.settle()
+    cluster = served("n1")
     entry = cluster.manifest["spec"]["template"]["spec"]["containers"][0]["ports"][0]
     entry["hostPort"] = 9999
     cluster.settle()
@@ -321,8 +377,7 @@ def test_the_last_port_given_back_puts_the_strategy_back() -> None:
 
 
 def test_keep_after_the_fact_puts_it_back_and_warns() -> None:
-    cluster = Cluster("n1")
-    cluster.settle()
+    cluster = served("n1")
     cluster.manifest["metadata"]["annotations"]["hostport/rollout"] = "keep"
     plan = cluster.settle()
     assert cluster.amounts == ("25%", "25%")

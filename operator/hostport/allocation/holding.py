@@ -180,10 +180,12 @@ class Holding:
         before = self.state.book.get(pool.name, key)
         if before is None:
             self.draft.put(pool.name, key, Lease(self.workload.key, self.workload.uid, entry.ref))
-        elif before.owner != self.workload.key:
+            return
+        if before.owner != self.workload.key:
             raise AssertionError(f"{key} of pool {pool.name} is leased to {before.owner}, and was taken for free")
-        elif before.state != "active" or (before.uid, before.port) != (self.workload.uid, entry.ref):
-            self.draft.put(pool.name, key, before.revived(self.workload.uid, entry.ref))
+        revived = before.revived(self.workload.uid, entry.ref)
+        if revived != before:
+            self.draft.put(pool.name, key, revived)
 
     def keys(self, pool: Pool, seen: PoolView, entry: PortEntry, port: int) -> list[LeaseKey]:
         """What must be leased for an entry to have a number: it for the whole pool, or for each node of the few.

@@ -17,15 +17,17 @@ from hostport.allocation.environment import Environment, environment
 from hostport.allocation.found import look, nothing_to_give, written
 from hostport.allocation.holding import Holding
 from hostport.allocation.keeping import keep
+from hostport.allocation.let_go import LetGo, let_go_in
 from hostport.allocation.pick import Picker
 from hostport.allocation.rollout import Adjustment, Remark, adjust, fits, remarks, restore
 from hostport.allocation.runs import RunPicker
 from hostport.allocation.state import State
 from hostport.api import names
-from hostport.api.errors import Refusal
+from hostport.api.errors import PodsForbidden, Refusal
 from hostport.api.lease import Lease
 from hostport.api.placement import Placement
 from hostport.api.podspec import PortEntry
+from hostport.api.ports import Protocol
 from hostport.api.request import Request, parse_request
 from hostport.api.workload import Workload
 from hostport.ledger.book import Change, Place
@@ -54,6 +56,10 @@ class Plan:
     confinement: Confinement | None = None
     remarks: tuple[Remark, ...] = ()
     refusal: Refusal | None = None
+
+    def numbers(self) -> set[tuple[Protocol, int]]:
+        """What is assigned, by protocol."""
+        return {(e.protocol, self.assigned[e.ref]) for e in self.workload.entries if e.ref in self.assigned}
 
     @property
     def patches_template(self) -> bool:
@@ -84,9 +90,13 @@ class Planner:
                 return Plan(workload, assigned=workload.assigned())
             workload = recognised(workload, self._state.book.of_owner(workload.key))
             request = parse_request(workload)
-            return self._give_back(workload, now) if request is None else self._serve(workload, request, now)
+            if request is None:
+                self._state.let_go.pop(workload.key, None)
+                return self._give_back(workload, now)
+            given_up = self._given_up(workload)
+            return self._serve(workload, request, now) if given_up is None else self._let_go(workload, given_up, now)
         except Refusal as refusal:
-            left = self._left_behind(workload, now)
+            left = self._left_behind(workload, now, refusal)
             return Plan(workload, refusal=refusal, assigned=workload.assigned(), changes=left)
 
     def plan_gone(self, owner: str, now: str) -> list[Change]:
@@ -97,7 +107,33 @@ class Planner:
                 draft.put(*place, lease._replace(releasing=now))
         return draft.changes
 
+    def _given_up(self, workload: Workload) -> LetGo | None:
+        """Why nothing more is written for what the workload asks for now."""
+        known = self._state.let_go.get(workload.key)
+        if known is not None and known.digest == workload.digest:
+            return known
+        self._state.let_go.pop(workload.key, None)
+        return let_go_in(self._state.book.of_owner(workload.key).values(), workload)
+
+    def _let_go(self, workload: Workload, given_up: LetGo, now: str) -> Plan:
+        """The numbers that its template does not show go back, and those it shows stay its own."""
+        if given_up.gives_back:
+            plan = self._give_back(workload, now, given_up.mark)
+            plan.refusal = given_up.refusal()
+            return plan
+        draft, shown = Draft(self._state), {(entry.protocol, entry.host_port) for entry in workload.entries}
+        for (pool, key), lease in list(self._state.book.of_owner(workload.key).items()):
+            marked = lease._replace(abandoned=given_up.mark)
+            if lease.state == "active" and (key.protocol, key.port) not in shown:
+                marked = marked._replace(releasing=now)
+            if marked != lease and not lease.released:
+                draft.put(pool, key, marked)
+        return Plan(workload, refusal=given_up.refusal(), assigned=workload.assigned(), changes=draft.changes)
+
     def _serve(self, workload: Workload, request: Request, now: str) -> Plan:
+        security = pod_security(self._state, workload)
+        if security is not None and any(not entry.host_port for entry in request.entries):
+            raise security
         found = look(self._state, workload, request)
         own = dict(self._state.book.of_owner(workload.key))
         draft = Draft(self._state)
@@ -118,11 +154,16 @@ class Planner:
             plan.ports += [(entry, 0, ip) for entry, ip in found.ours.items() if entry not in holding.numbers]
         plan.granted = self._stamp(draft, now)
         plan.changes = draft.changes
+        if security is not None and any(port for _, port, _ in plan.ports):
+            draft.undo()
+            raise security
         self._confine(plan, holding.placement)
         where = workload.placement if plan.confinement is None else holding.placement
         self._see_to_rollouts(plan, request, where)
         told = {e: port for e, (port, _) in holding.numbers.items() if request.env or e.passthrough}
         self._tell_containers(plan, told)
+        if security is not None:
+            plan.remarks += (Remark(security.reason, security.message, lasting=True),)
         if not found.wanted:
             plan.remarks += (nothing_to_give(workload, request),)
         return plan
@@ -154,39 +195,47 @@ class Planner:
         elif placement != workload.placement:
             plan.confinement = confine(workload, placement, writes=_writes(plan))
             if plan.confinement is None:
-                plan.remarks = (unconfined(workload, placement),)
+                plan.remarks = (unconfined(placement),)
 
     def _see_to_rollouts(self, plan: Plan, request: Request, placement: Placement) -> None:
-        workload = plan.workload
-        nodes = len(self._state.eligible(placement))
-        if fits(workload, nodes):
+        workload, room, keep_it = plan.workload, self._state.room(placement), request.keeps_strategy
+        if fits(workload, room):
             return
         if not plan.assigned:
             plan.rollout = restore(workload)
             return
-        plan.rollout = adjust(workload, nodes, keep=request.keeps_strategy)
+        runs = self._state.ready.any_on(workload.key, plan.numbers())
+        plan.rollout = adjust(workload, room, keep=keep_it, runs=runs)
         if plan.rollout is None:
-            plan.remarks += tuple(remarks(workload, nodes, placement))
+            plan.remarks += tuple(remarks(workload, room, placement, keep=keep_it))
 
     def _tell_containers(self, plan: Plan, told: Mapping[PortEntry, int]) -> None:
         if told or names.ENV_ADDED in plan.workload.annotations:
             plan.environment = environment(plan.workload, told)
             plan.remarks += tuple(plan.environment.remarks())
 
-    def _give_back(self, workload: Workload, now: str) -> Plan:
+    def _give_back(self, workload: Workload, now: str, mark: str = "") -> Plan:
+        """`mark` stands in its leases if nothing more is to be written for it."""
         own = dict(self._state.book.of_owner(workload.key))
         draft, plan = Draft(self._state), Plan(workload, rollout=restore(workload), confinement=release(workload))
         self._leave(own, draft, now, plan)
+        for place in own:
+            lease = self._state.book.get(*place)
+            if lease is not None and lease.abandoned != mark:
+                draft.put(*place, lease._replace(abandoned=mark))
         plan.ports += [(entry, 0, ip) for entry, ip in written(workload, own).items()]
         plan.changes = draft.changes
         self._tell_containers(plan, {})
         return plan
 
-    def _left_behind(self, workload: Workload, now: str) -> list[Change]:
-        """What leaves the active part because it belongs to an earlier workload of that name, which is gone."""
-        draft = Draft(self._state)
+    def _left_behind(self, workload: Workload, now: str, refusal: Refusal) -> list[Change]:
+        """What leaves the active part: leases of an earlier workload of that name, which is gone, and numbers that the
+        template has lost where no hostPort may be written.
+        """
+        draft, shown = Draft(self._state), {(entry.protocol, entry.host_port) for entry in workload.entries}
         for place, lease in list(self._state.book.of_owner(workload.key).items()):
-            if lease.state == "active" and lease.uid != workload.uid:
+            lost = isinstance(refusal, PodsForbidden) and (place[1].protocol, place[1].port) not in shown
+            if lease.state == "active" and (lost or lease.uid != workload.uid):
                 draft.put(*place, lease._replace(releasing=now))
         return draft.changes
 
@@ -207,6 +256,23 @@ class Planner:
         for pool, key, lease in fresh:
             draft.amend(pool, key, Lease(lease.owner, lease.uid, lease.port, now, grant))
         return {lease.port: key.port for _, key, lease in fresh}
+
+
+def pod_security(state: State, workload: Workload) -> PodsForbidden | None:
+    """The refusal of hostPorts in a namespace that enforces a level which forbids them.
+
+    Source: `PolicyToEvaluate` in pod-security-admission/api/helpers.go: what is no level counts as restricted. That
+    a namespace is exempt stands in the API server's configuration alone, so that the operator must be told.
+    """
+    level = state.namespaces.get(workload.namespace, {}).get(names.POD_SECURITY_ENFORCE, "privileged")
+    if level == "privileged" or workload.namespace in state.exempt:
+        return None
+    return PodsForbidden(
+        f"namespace {workload.namespace} enforces the Pod Security level {level}, which forbids hostPorts: no Pod with"
+        f" one could be made here. To allow them: kubectl label namespace {workload.namespace} --overwrite"
+        f" {names.POD_SECURITY_ENFORCE}=privileged; if the API server exempts the namespace, tell the operator so with"
+        " --pod-security-exempt-namespaces"
+    )
 
 
 def _writes(plan: Plan) -> bool:

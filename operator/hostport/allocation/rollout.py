@@ -1,8 +1,9 @@
 """Rollouts that could never finish: a hostPort fits once per node, so a new Pod may wait for the port of an old one.
 
 Where a rollout wants more Pods at a time than there are nodes, the strategy is changed so that an old Pod leaves before
-a new one comes. What stood there is remembered on the object and put back at the end. Nobody is fought: what has been
-changed once is not changed again, whatever becomes of it, until it has been put back.
+a new one comes; but not before a Pod with the number is ready: the first rollout needs no such room, for its old Pods
+hold no number, and where no Pod can be made the old ones stay. What stood there is remembered on the object and put
+back at the end. Set back by others it is written again, as often as the workload's budget allows.
 """
 
 from __future__ import annotations
@@ -15,6 +16,20 @@ from hostport.api import names
 from hostport.api.placement import Placement
 from hostport.api.strategy import MAX_SURGE, MAX_UNAVAILABLE, Amounts, Strategy, is_zero
 from hostport.api.workload import Workload
+
+_OURS: Amounts = {MAX_SURGE: 0, MAX_UNAVAILABLE: 1}
+
+
+class Room(NamedTuple):
+    """The nodes on which Pods may run: those that take new ones now, and those that do not (cordoned, not ready)."""
+
+    open: int
+    closed: int = 0
+
+    @property
+    def nodes(self) -> int:
+        """All of them."""
+        return self.open + self.closed
 
 
 class Adjustment(NamedTuple):
@@ -36,27 +51,35 @@ class Remark(NamedTuple):
     lasting: bool = False
 
 
-def fits(workload: Workload, nodes: int) -> bool:
+def fits(workload: Workload, room: Room) -> bool:
     """Whether there is a node for each Pod that there may be at a time, and nothing was ever changed."""
-    return workload.peak <= nodes and names.ROLLOUT_WAS not in workload.annotations
+    return workload.peak <= room.open and names.ROLLOUT_WAS not in workload.annotations
 
 
-def adjust(workload: Workload, nodes: int, *, keep: bool) -> Adjustment | None:
-    """What becomes of the strategy of a workload that has hostPorts of ours and whose Pods may run on so many nodes."""
-    if names.ROLLOUT_WAS in workload.annotations:
-        return restore(workload) if keep else None
-    strategy, replicas = workload.strategy, _replicas(workload, nodes)
-    if keep or strategy is None or not _is_crowded(strategy, replicas, nodes):
+def adjust(workload: Workload, room: Room, *, keep: bool, runs: bool) -> Adjustment | None:
+    """What becomes of the strategy of a workload that has hostPorts of ours and whose Pods have so much room.
+
+    `runs`: a Pod with one of them is ready.
+    """
+    if keep:
+        return restore(workload)
+    strategy, replicas = workload.strategy, _replicas(workload, room)
+    if strategy is None or not runs or not _is_crowded(strategy, replicas, room):
         return None
     amounts: Amounts = {MAX_SURGE: 0}
     if is_zero(strategy.max_unavailable):
         amounts[MAX_UNAVAILABLE] = 1
     was = {name: strategy.amounts[name] for name in amounts}
     text = (
-        f"{_need(strategy, replicas, nodes)}, so that a new Pod would wait for the port of an old one; "
+        f"{_need(strategy, replicas, room)}, so that a new Pod would wait for the port of an old one; "
         f"{_changes(strategy, amounts)}. To refuse this and have it put back: {names.ROLLOUT}: keep"
     )
-    return Adjustment(amounts, was, text)
+    return Adjustment(amounts, {**_still_ours(workload, strategy), **was}, text)
+
+
+def _still_ours(workload: Workload, strategy: Strategy) -> Amounts:
+    """What `hostport/rollout-was` says about amounts that are as the operator wrote them."""
+    return {name: was for name, was in workload.rollout_was().items() if strategy.amounts[name] == _OURS[name]}
 
 
 def restore(workload: Workload) -> Adjustment | None:
@@ -64,57 +87,51 @@ def restore(workload: Workload) -> Adjustment | None:
     if names.ROLLOUT_WAS not in workload.annotations:
         return None
     strategy = workload.strategy
-    ours = {MAX_SURGE: 0, MAX_UNAVAILABLE: 1}
     if strategy is not None:
-        now = strategy.amounts
-        back = {name: was for name, was in workload.rollout_was().items() if now[name] == ours[name] != was}
+        back = {name: was for name, was in _still_ours(workload, strategy).items() if was != _OURS[name]}
         if back and strategy.changed(back).is_valid:
             return Adjustment(back, {}, f"put back as it was: {_changes(strategy, back)}")
     return Adjustment({}, {}, "")
 
 
-def remarks(workload: Workload, nodes: int, placement: Placement) -> Iterator[Remark]:
-    """What a person should know about a workload that has hostPorts, as its strategy is now."""
-    strategy, replicas = workload.strategy, _replicas(workload, nodes)
-    if replicas > nodes:
-        yield Remark("TooFewNodes", _too_few(placement, replicas, nodes))
-    if strategy is not None and _is_crowded(strategy, replicas, nodes) and _hangs(strategy, replicas, nodes):
-        yield Remark("RolloutWouldDeadlock", f"{_need(strategy, replicas, nodes)}. {_WAYS_OUT[_why(workload)]}")
+def remarks(workload: Workload, room: Room, placement: Placement, *, keep: bool) -> Iterator[Remark]:
+    """What a person should know about a workload that has hostPorts, as its strategy is now.
+
+    That a rollout could never finish is the operator's own business, unless it is told to `keep` the strategy.
+    """
+    strategy, replicas = workload.strategy, _replicas(workload, room)
+    if replicas > room.nodes:
+        yield Remark("TooFewNodes", _too_few(placement, replicas, room.nodes))
+    if keep and strategy is not None and _is_crowded(strategy, replicas, room) and _hangs(strategy, replicas, room):
+        way_out = f"set maxSurge to 0, or leave that to the operator: {names.ROLLOUT}: safe"
+        yield Remark(
+            "RolloutWouldDeadlock", f"{_need(strategy, replicas, room)}. A rollout would never finish; {way_out}"
+        )
 
 
-_WAYS_OUT = {
-    "keep": f"A rollout would never finish; set maxSurge to 0, or leave that to the operator: {names.ROLLOUT}: safe",
-    "set back": "A rollout would never finish; the operator had set maxSurge to 0, somebody has set it back, "
-    "and the operator leaves it so. Set maxSurge to 0 and maxUnavailable to at least 1",
-}
-
-
-def _why(workload: Workload) -> str:
-    return "set back" if names.ROLLOUT_WAS in workload.annotations else "keep"
-
-
-def _replicas(workload: Workload, nodes: int) -> int:
+def _replicas(workload: Workload, room: Room) -> int:
     """A DaemonSet has no count: it wants one Pod on each node."""
-    return nodes if workload.replicas is None else workload.replicas
+    return room.nodes if workload.replicas is None else workload.replicas
 
 
-def _is_crowded(strategy: Strategy, replicas: int, nodes: int) -> bool:
+def _is_crowded(strategy: Strategy, replicas: int, room: Room) -> bool:
     """Whether a rollout wants more Pods at a time than there are nodes for."""
     surge = strategy.surge(replicas)
-    return min(surge, replicas, nodes) > 0 and replicas + surge > nodes
+    return min(surge, replicas, room.nodes) > 0 and replicas + surge > room.open
 
 
-def _hangs(strategy: Strategy, replicas: int, nodes: int) -> bool:
+def _hangs(strategy: Strategy, replicas: int, room: Room) -> bool:
     """Whether no old Pod may leave before a new one is ready, and none can be for want of a node."""
-    return nodes <= replicas - strategy.unavailable(replicas)
+    return room.open <= replicas - strategy.unavailable(replicas)
 
 
-def _need(strategy: Strategy, replicas: int, nodes: int) -> str:
+def _need(strategy: Strategy, replicas: int, room: Room) -> str:
     surge = strategy.surge(replicas)
+    closed = f" that {'takes' if room.open == 1 else 'take'} Pods now ({room.closed} more cordoned or not ready)"
     return (
         f"a hostPort fits once per node, and {_count(replicas, 'replica')} and {surge} more during a rollout "
         f"(maxSurge {json.dumps(strategy.max_surge)}) need {replicas + surge} nodes where there "
-        f"{'is' if nodes == 1 else 'are'} {nodes}"
+        f"{'is' if room.open == 1 else 'are'} {room.open}{closed if room.closed else ''}"
     )
 
 

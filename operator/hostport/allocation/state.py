@@ -6,8 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from hostport.allocation.let_go import LetGo
 from hostport.allocation.occupancy import Nodes, Occupancy, Taker, View
 from hostport.allocation.policy import Cursors
+from hostport.allocation.ready_pods import ReadyPods
+from hostport.allocation.rollout import Room
 from hostport.allocation.scope import eligible, make_view, nodes_of, ways, withheld
 from hostport.api.lease import Lease, LeaseKey
 from hostport.api.node import Node
@@ -45,6 +48,7 @@ class State:
 
     `openings` grows when a number may have become free, `changes` with everything that a pool's counts depend on,
     `moves` when nodes come, go or are other than they were. About `most_views` views are kept true at a time.
+    `let_go`: by workload, what nothing more is written for. `exempt`: namespaces that Pod Security does not look at.
     """
 
     def __init__(self, most_views: int = 64) -> None:
@@ -53,6 +57,10 @@ class State:
         self.pools: dict[str, Pool] = {}
         self.namespaces: dict[str, dict[str, str]] = {}
         self.ephemeral: dict[str, tuple[int, int]] = {}
+        self.exempt: frozenset[str] = frozenset()
+        self.let_go: dict[str, LetGo] = {}
+        self.ready = ReadyPods()
+        self._closed: set[str] = set()
         self._scopes: dict[str, set[str]] = {}
         self._withheld: dict[str, dict[str, PortSet]] = {}
         self._full: dict[str, set[int]] = {}
@@ -131,15 +139,31 @@ class State:
 
     def see_nodes(self, nodes: Iterable[Node]) -> bool:
         """Note nodes; tells whether something about them that matters is new."""
-        fresh = {node.name: node for node in nodes if self.nodes.get(node.name) != node}
+        seen = {node.name: node for node in nodes}
+        self._note_closed(seen.values())
+        fresh = {name: node for name, node in seen.items() if self.nodes.get(name) != node}
         if fresh:
             self.nodes.update(fresh)
             self.moves += 1
             self._redraw()
         return bool(fresh)
 
+    def _note_closed(self, nodes: Iterable[Node]) -> None:
+        """A node that is cordoned, or takes Pods again, is no other node: what is free there stays free."""
+        for node in nodes:
+            if node.takes_pods == (node.name in self._closed):
+                self._closed ^= {node.name}
+                self.moves += 1
+
+    def room(self, placement: Placement) -> Room:
+        """The nodes that a placement admits: how many take new Pods now, and how many do not."""
+        nodes = self.eligible(placement)
+        closed = len(self._closed & nodes)
+        return Room(len(nodes) - closed, closed)
+
     def forget_node(self, name: str) -> None:
         """A node is gone."""
+        self._closed.discard(name)
         if self.nodes.pop(name, None) is not None:
             self.moves += 1
             self._redraw()

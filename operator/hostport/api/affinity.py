@@ -183,9 +183,9 @@ def with_required(affinity: Mapping[str, Any] | None, terms: list[dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class AffinityWas:
-    """`hostport/affinity-was`: the terms that stood there before, those the operator wrote, and for which revision.
+    """`hostport/affinity-was`: the terms that stood there before, and those the operator wrote.
 
-    `times`: how often it wrote them for that revision of the template.
+    `revision` and `times` are for operators of version 0.1, which count there how often they wrote.
     """
 
     was: list[dict[str, Any]] | None

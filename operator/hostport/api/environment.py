@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from hostport.api.podspec import PortEntry
 
-_PREFIX = "HOSTPORT_"
+PREFIX = "HOSTPORT_"
 
 
 class Variable(NamedTuple):
@@ -30,13 +30,13 @@ class Container(NamedTuple):
     def parse(cls, raw: dict[str, Any]) -> Container:
         """A container as it stands in a manifest."""
         env = raw.get("env") or ()
-        ours = (Variable(i, e["name"], _literal(e), e) for i, e in enumerate(env) if e["name"].startswith(_PREFIX))
+        ours = (Variable(i, e["name"], _literal(e), e) for i, e in enumerate(env) if e["name"].startswith(PREFIX))
         return cls(raw["name"], bool(raw.get("ports")), bool(env), tuple(ours))
 
 
 def variable_of(entry: PortEntry) -> str:
     """The variable that tells an entry's hostPort to its container."""
-    return _PREFIX + (entry.name or f"{entry.number}_{entry.protocol}").upper().replace("-", "_")
+    return PREFIX + (entry.name or f"{entry.number}_{entry.protocol}").upper().replace("-", "_")
 
 
 def _literal(raw: dict[str, Any]) -> str | None:

@@ -9,7 +9,10 @@
         ├── NoMatchingPool     no pool of that name, or none for this namespace, protocol or these nodes
         ├── PoolExhausted      every number is taken or resting
         ├── QuotaExceeded      the namespace holds its share already
-        └── RequestRefused     the exact number that was asked for is somebody else's
+        ├── RequestRefused     the exact number that was asked for is somebody else's
+        ├── PodsForbidden      no Pod with a hostPort may exist there
+        ├── PatchRefused       the API server or a policy has refused the template for an hour
+        └── PatchReverted      another controller keeps taking out what is written
 """
 
 from __future__ import annotations
@@ -77,3 +80,21 @@ class RequestRefused(Refusal):
     """The number asked for in `hostport/request` can't be had."""
 
     reason = "RequestRefused"
+
+
+class PodsForbidden(Refusal):
+    """Pods with a hostPort may not exist there: by the namespace's Pod Security level, or by what refuses the Pods."""
+
+    reason = "PodsForbidden"
+
+
+class PatchRefused(Refusal):
+    """The API server or a policy refuses the template; the message has its own sentence."""
+
+    reason = "PatchRefused"
+
+
+class PatchReverted(Refusal):
+    """Another controller keeps taking out what the operator writes."""
+
+    reason = "PatchReverted"

@@ -40,7 +40,8 @@ class Lease(NamedTuple):
 
     `owner` is Kind/namespace/name, `port` the PORT of the pod template, `grant` an id and the number of leases that
     were granted with it. `releasing`: the workload has moved on, Pods of an older revision may still use it.
-    `released`: nobody uses it, it rests.
+    `released`: nobody uses it, it rests. `abandoned`: the operator writes no more for its owner, as REASON/DIGEST: an
+    event's reason, and the `Workload.digest` that this is about.
     """
 
     owner: str
@@ -50,6 +51,7 @@ class Lease(NamedTuple):
     grant: str = ""
     releasing: str = ""
     released: str = ""
+    abandoned: str = ""
 
     @classmethod
     def parse(cls, raw: dict[str, Any]) -> Lease:
@@ -72,4 +74,4 @@ class Lease(NamedTuple):
 
     def revived(self, uid: str, port: str) -> Lease:
         """The same lease, active again and for the workload's present incarnation and port name."""
-        return self._replace(uid=uid, port=port, releasing="", released="")
+        return self._replace(uid=uid, port=port, releasing="", released="", abandoned="")

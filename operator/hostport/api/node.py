@@ -10,21 +10,27 @@ from hostport.api.selectors import Taint
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node's name, labels and taints. A cordoned node keeps its Pods, so cordoning is no reason to forget it."""
+    """A node's name, labels and taints. A cordoned node keeps its Pods, so cordoning is no reason to forget it.
+
+    `takes_pods`: new Pods can go there now. What is on which port does not depend on it.
+    """
 
     name: str
     labels: dict[str, str] = field(default_factory=dict, hash=False)
     taints: tuple[Taint, ...] = ()
+    takes_pods: bool = field(default=True, compare=False)
 
     @classmethod
     def parse(cls, raw: dict[str, Any]) -> Node:
         """A Node as the API server shows it."""
-        taints = raw.get("spec", {}).get("taints") or ()
-        kept = (Taint(t["key"], t.get("value") or "", t["effect"]) for t in taints)
+        spec = raw.get("spec") or {}
+        taints = [Taint(t["key"], t.get("value") or "", t["effect"]) for t in spec.get("taints") or ()]
+        closed = spec.get("unschedulable") or any(t.key in _PASSING and t.repels for t in taints)
         return cls(
             raw["metadata"]["name"],
             dict(raw["metadata"].get("labels") or {}),
-            tuple(t for t in kept if t.key not in _PASSING),
+            tuple(t for t in taints if t.key not in _PASSING),
+            not closed,
         )
 
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
-from hashlib import blake2b
 from typing import Any
-
-import orjson
 
 from hostport.api import names
 from hostport.api.affinity import AffinityWas
+from hostport.api.digest import digest
 from hostport.api.environment import Container
 from hostport.api.placement import ANYWHERE, Placement
+from hostport.api.pod_failure import pod_failure
 from hostport.api.podspec import Claim, PortEntry, claims, port_entries
 from hostport.api.replacing import left_to_you
 from hostport.api.selectors import NodeTerm
@@ -61,7 +60,9 @@ class Workload:
 
     `claims` are all hostPorts of its template, whoever wrote them. `peak` is the most Pods there may be at a time.
     `left_to_you` says how its Pods come to be replaced where it does not do that by itself.
-    `affinity` is what stands in the template, `revision` a digest of all there that the operator never writes.
+    `affinity` is what stands in the template, `digest` that of what its user asks for. `pod_failure`: what the API
+    server says to each of its new Pods, none of which there is. `manager`: the field manager that wrote to it last,
+    this operator not counted.
     """
 
     kind: str
@@ -77,7 +78,9 @@ class Workload:
     containers: tuple[Container, ...] = field(default=(), hash=False)
     placement: Placement = ANYWHERE
     affinity: dict[str, Any] | None = field(default=None, hash=False)
-    revision: str = ""
+    digest: str = ""
+    pod_failure: str = ""
+    manager: str = ""
     claims: frozenset[Claim] = frozenset()
     host_network: bool = False
     replicas: int | None = None
@@ -90,7 +93,8 @@ class Workload:
     def parse(cls, kind: Kind, raw: dict[str, Any]) -> Workload:
         """A workload as the API server shows it."""
         meta = raw["metadata"]
-        spec = kind.template_of(raw).get("spec") or {}
+        template = kind.template_of(raw)
+        spec = template.get("spec") or {}
         wanted = {k: v for k, v in (meta.get("annotations") or {}).items() if k.startswith("hostport/")}
         strategy = Strategy.parse(kind.strategy, raw["spec"]) if wanted and kind.strategy else None
         replicas = raw["spec"].get("replicas")
@@ -108,7 +112,9 @@ class Workload:
             containers=tuple(map(Container.parse, spec.get("containers") or ())) if wanted else (),
             placement=Placement.parse(spec),
             affinity=spec.get("affinity") if wanted else None,
-            revision=_revision(spec) if wanted else "",
+            digest=digest(wanted, template) if wanted else "",
+            pod_failure=pod_failure(kind.name, raw) if wanted else "",
+            manager=_last_manager(meta) if wanted else "",
             claims=claims(spec),
             host_network=bool(spec.get("hostNetwork")),
             replicas=replicas,
@@ -160,11 +166,8 @@ class Workload:
         return parse_amounts(text) if text is not None else {}
 
 
-def _revision(spec: dict[str, Any]) -> str:
-    """A digest of a pod spec without its affinity and its containers' ports and environment."""
-    kept = {name: value for name, value in spec.items() if name not in ("affinity", "containers")}
-    containers = [
-        {name: value for name, value in container.items() if name not in ("ports", "env")}
-        for container in spec.get("containers") or ()
-    ]
-    return blake2b(orjson.dumps([kept, containers], option=orjson.OPT_SORT_KEYS), digest_size=5).hexdigest()
+def _last_manager(meta: dict[str, Any]) -> str:
+    """Who is the newest in managedFields, statuses and the like not counted."""
+    fields = (entry for entry in meta.get("managedFields") or () if not entry.get("subresource"))
+    others = [entry for entry in fields if entry.get("manager") != names.MANAGER]
+    return str(max(others, key=lambda entry: entry.get("time") or "").get("manager") or "") if others else ""

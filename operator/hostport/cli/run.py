@@ -22,6 +22,13 @@ def run(
     service_node_port_range: Annotated[
         str, typer.Option(help="As kube-apiserver's flag of that name.")
     ] = "30000-32767",
+    pod_security_exempt_namespaces: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME,…",
+            help="Namespaces that the API server's Pod Security configuration exempts, whatever their labels say.",
+        ),
+    ] = "",
     leader_elect: Annotated[
         bool | None,
         typer.Option(
@@ -42,8 +49,10 @@ def run(
     from hostport.run.main import Options, serve
 
     try:
-        options = Options(metrics_port, health_port, namespace, parse_range(service_node_port_range), leader_elect)
+        node_ports = parse_range(service_node_port_range)
     except BadRange as error:
         raise typer.BadParameter(str(error), param_hint="--service-node-port-range") from error
+    exempt = frozenset(name.strip() for name in pod_security_exempt_namespaces.split(",") if name.strip())
     configure(log_format.value)
+    options = Options(metrics_port, health_port, namespace, exempt, node_ports, leader_elect)
     uvloop.run(serve(options))

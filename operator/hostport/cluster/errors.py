@@ -29,6 +29,11 @@ class ApiError(Exception):
         self.message = message
         self.request = request
 
+    @property
+    def refuses(self) -> bool:
+        """Whether what was to be written is refused for what it is, by the API server, a policy or RBAC."""
+        return self.status in (400, 403, 413, 422)
+
 
 class Passing(ApiError):
     """It will pass by itself; the client has said it already, once for all requests that it concerns."""
@@ -53,6 +58,14 @@ class Gone(ApiError):
 class Invalid(ApiError):
     """The request was understood and refused."""
 
+    @property
+    def is_failed_test(self) -> bool:
+        """Whether a JSON patch could not be applied: the object is another one than the patch was made for.
+
+        The API server says nothing of its own then (`applyJSPatch` in apiserver/pkg/endpoints/handlers/patch.go).
+        """
+        return self.message == "the server rejected our request due to an error in our request"
+
 
 class Forbidden(ApiError):
     """RBAC or an admission plugin said no. For a moment after its start an API server forbids everything."""
@@ -61,6 +74,11 @@ class Forbidden(ApiError):
     def is_farewell(self) -> bool:
         """Whether it is about something new in a namespace that is being deleted (pkg/admission/plugin/namespace)."""
         return "because it is being terminated" in self.message
+
+    @property
+    def is_by_rbac(self) -> bool:
+        """Whether the identity lacks the right, which admission has no part in."""
+        return " cannot " in self.message and " resource " in self.message
 
 
 class Busy(Passing):

@@ -34,6 +34,11 @@ def is_preempted(pod: Json) -> bool:
     return (target.get("status"), target.get("reason")) == ("True", "PreemptionByScheduler")
 
 
+def is_ready(pod: Json) -> bool:
+    """Whether it serves."""
+    return _condition(pod, "Ready").get("status") == "True" and not is_leaving(pod)
+
+
 def is_leaving(pod: Json) -> bool:
     """Whether it is being deleted."""
     return "deletionTimestamp" in pod["metadata"]

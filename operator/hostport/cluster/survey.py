@@ -16,7 +16,7 @@ from hostport.cluster.client import Api, Json
 from hostport.cluster.errors import NotFound
 from hostport.cluster.foreign import is_claimed, node_uses, pod_use, service_use, template_use
 from hostport.cluster.reader import pages
-from hostport.cluster.stuck import is_leaving, stuck_pod
+from hostport.cluster.stuck import is_leaving, is_ready, stuck_pod
 from hostport.diagnosis.check import Entry, Evidence
 from hostport.diagnosis.holders import POD
 from hostport.diagnosis.pending import Stuck
@@ -115,6 +115,8 @@ class Survey:
         if use is None:
             return
         self.state.see_use(use.by, use)
+        if is_ready(raw):
+            self.state.ready.note(use.by, use.owner, use.claims)
         if is_leaving(raw):
             self.leaving.add(use.by.removeprefix(POD))
         stuck = stuck_pod(raw)

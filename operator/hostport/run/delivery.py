@@ -14,6 +14,7 @@ from hostport.cluster import paths, templates
 from hostport.cluster.client import Json
 from hostport.cluster.errors import ApiError, Conflict, Forbidden, Invalid, NotFound, level_of
 from hostport.run import clock
+from hostport.run.budget import Budget
 from hostport.run.office import Office
 
 logger = logging.getLogger(__name__)
@@ -31,12 +32,14 @@ class Delivery:
     def __init__(
         self,
         office: Office,
+        budget: Budget,
         *,
         again: Callable[[str], None],
         gone: Callable[[str], None],
         found: Callable[[Kind, Json], None],
     ) -> None:
         self._office = office
+        self._budget = budget
         self._again = again
         self._gone = gone
         self._found = found
@@ -95,16 +98,38 @@ class Delivery:
                 self._written[key] = (plan.workload.uid, await templates.write(self._office.api, plan))
         except NotFound:
             return
-        except (Invalid, Conflict) as error:
+        except ApiError as error:
+            await self._failed(plan.workload, error)
+        else:
+            self._pauses.pop(key, None)
+            self._budget.wrote(plan)
+            self._told(plan, since)
+
+    async def _failed(self, workload: Workload, error: ApiError) -> None:
+        key = workload.key
+        if isinstance(error, Conflict) or (isinstance(error, Invalid) and error.is_failed_test):
             # The object has moved on since it was planned for; what it is now is on its way to us.
             logger.debug("%s is not what was planned for: %s", key, error)
             await self._pause(key)
-        except ApiError as error:
+        elif error.refuses and not (isinstance(error, Forbidden) and error.is_farewell):
+            self._touched.add(key)
+            self._refused(workload, error)
+        else:
             logger.log(level_of(error), "%s not patched: %s", key, error, extra={"workload": key})
             await self._pause(key, at_least=5.0 if isinstance(error, Forbidden) else 0.0)
-        else:
-            self._pauses.pop(key, None)
-            self._told(plan, since)
+
+    def _refused(self, workload: Workload, error: ApiError) -> None:
+        """Only whoever has made the policy can mend this: its sentence is told, once, and the pauses grow."""
+        transient = isinstance(error, Forbidden) and error.is_by_rbac
+        if self._budget.refused(workload, error.message, transient=transient):
+            text = (
+                f"the API server refuses the template with its hostPorts: {error.message.rstrip('.')}. It is tried"
+                " again for an hour, less and less often; then the numbers go back"
+            )
+            self._office.tell(workload, "PatchRefused", text, warning=True)
+            self._office.metrics.allocations.labels("", "PatchRefused").inc()
+            fields = {"workload": workload.key, "reason": "PatchRefused"}
+            logger.warning("%s PatchRefused: %s", workload.key, text, extra=fields)
 
     async def _confirm(self, key: str) -> None:
         kind = KINDS.get(key.partition("/")[0])

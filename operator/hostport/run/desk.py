@@ -13,14 +13,16 @@ from collections.abc import Iterable
 
 from hostport.allocation.footing import has_moved
 from hostport.allocation.plan import Plan
-from hostport.api.errors import InvalidAnnotation
+from hostport.api.errors import InvalidAnnotation, PatchRefused, PatchReverted
 from hostport.api.workload import Kind, Workload
 from hostport.cluster.client import Json
 from hostport.cluster.foreign import template_use
 from hostport.ledger.book import Change
 from hostport.run import clock
+from hostport.run.budget import Budget
 from hostport.run.delivery import Delivery
 from hostport.run.office import Office
+from hostport.run.refused_pods import RefusedPods
 from hostport.run.remarks import Remarks
 from hostport.run.waiting import Waiting
 
@@ -29,6 +31,9 @@ logger = logging.getLogger(__name__)
 # Under load a round begins at most this often: a write to a block costs the same for one lease as for fifty.
 ROUND_SECONDS = 0.1
 _RETRY_SECONDS = 1.0
+
+# Nothing elsewhere mends these: the workload itself must be another one.
+_ITS_OWN = (InvalidAnnotation, PatchRefused, PatchReverted)
 
 
 class Desk:
@@ -48,7 +53,10 @@ class Desk:
         self._moves = 0
         self._is_new = True
         self._remarks = Remarks(office)
-        self._delivery = Delivery(office, again=self.touch, gone=self._confirmed_gone, found=self.see)
+        self._budget = Budget(clock.monotonic)
+        self._alarms: dict[str, asyncio.TimerHandle] = {}
+        self.refused_pods = RefusedPods(office, self.touch)
+        self._delivery = Delivery(office, self._budget, again=self.touch, gone=self._confirmed_gone, found=self.see)
 
     # What happens
 
@@ -64,6 +72,7 @@ class Desk:
             return
         if workload.annotations or self._office.state.book.of_owner(workload.key):
             self._office.workloads[workload.key] = workload
+            self.refused_pods.see(workload)
             if known is None or _essence(known) != _essence(workload):
                 self.touch(workload.key)
         elif known is not None:
@@ -73,7 +82,9 @@ class Desk:
         """A workload is said to be gone."""
         self._office.workloads.pop(key, None)
         self._office.state.forget_use(key)
-        self._remarks.forget(key)
+        self._office.state.let_go.pop(key, None)
+        for part in (self._remarks, self._budget, self.refused_pods):
+            part.forget(key)
         self._missing.add(key)
         self.touch(key)
 
@@ -243,19 +254,45 @@ class Desk:
         if workload.key in failed:
             return
         if plan.refusal is not None:
-            # Only the annotation itself can mend an invalid one, so nothing else needs to wake it.
-            self._waiting.add(workload, plan.refusal, wakes=not isinstance(plan.refusal, InvalidAnnotation))
-            return
-        self._waiting.forget(workload.key)
+            self._waiting.add(workload, plan.refusal, wakes=not isinstance(plan.refusal, _ITS_OWN))
+        else:
+            self._waiting.forget(workload.key)
+            self._tell_found(plan)
+        if plan.patches_template:
+            self._deliver(plan, since)
+        elif plan.refusal is None:
+            self._remarks.tell(workload, plan.remarks)
+            if plan.assigned:
+                self.refused_pods.await_pod(workload)
+
+    def _deliver(self, plan: Plan, since: float) -> None:
+        key, verdict = plan.workload.key, self._budget.verdict(plan)
+        if verdict.let_go is not None:
+            self._office.state.let_go[key] = verdict.let_go
+            self.touch(key)
+        elif verdict.wait:
+            self._touch_later(key, verdict.wait)
+        else:
+            self._delivery.send(plan, since)
+
+    def _touch_later(self, key: str, seconds: float) -> None:
+        alarm = self._alarms.pop(key, None)
+        if alarm is not None:
+            alarm.cancel()
+        self._alarms[key] = asyncio.get_running_loop().call_later(seconds, self._wake_up, key)
+
+    def _wake_up(self, key: str) -> None:
+        del self._alarms[key]
+        self.touch(key)
+
+    def _tell_found(self, plan: Plan) -> None:
+        """What was found in the template and is not as it was."""
+        workload = plan.workload
         for text in plan.conflicts:
             self._office.metrics.conflicts.labels(plan.changes[0].pool if plan.changes else "").inc()
             self._office.tell(workload, "PortConflict", text, warning=True)
         if plan.adopted:
             self._tell_adopted(plan)
-        if plan.patches_template:
-            self._delivery.send(plan, since)
-        else:
-            self._remarks.tell(workload, plan.remarks)
 
     def _tell_adopted(self, plan: Plan) -> None:
         text = "; ".join(

@@ -44,11 +44,15 @@ _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line decides. Ports 0 are picked free; `leader_elect` None is: in a Pod, and nowhere else."""
+    """What the command line decides. Ports 0 are picked free; `leader_elect` None is: in a Pod, and nowhere else.
+
+    `exempt_namespaces`: those that the API server's Pod Security does not look at.
+    """
 
     metrics_port: int = 9095
     health_port: int = 8081
     namespace: str = ""
+    exempt_namespaces: frozenset[str] = frozenset()
     node_port_range: tuple[int, int] = (30000, 32767)
     leader_elect: bool | None = None
 
@@ -73,7 +77,7 @@ class Operator:
             (paths.NODES, sinks.Nodes(office)),
             (paths.NAMESPACES, sinks.Namespaces(office)),
             (paths.SERVICES, sinks.Services(office)),
-            (paths.PODS, sinks.Pods(office, self._conflicts)),
+            (paths.PODS, sinks.Pods(office, self._desk, self._conflicts)),
             (paths.BLOCKS, sinks.Blocks(office, self._desk)),
             *((paths.workloads(kind.name), Lone(office, self._desk, kind)) for kind in _MIRRORED),
         ]
@@ -107,6 +111,7 @@ class Operator:
             self._campaign,
             self._start(self._desk.run(), "desk"),
             self._start(self._conflicts.run(), "conflicts"),
+            self._start(self._desk.refused_pods.run(), "refused Pods"),
             self._start(Keeper(self._office, self._desk).run(), "keeper"),
             self._start(self._reports.run(), "node reports"),
             self._start(self._relists.run(), "relists"),
@@ -202,6 +207,7 @@ async def serve(options: Options) -> None:
 
 async def _live(api: Api, options: Options, candidate: Candidate | None, stop: asyncio.Event) -> None:
     office = Office.open(api, _instance(), options.node_port_range, options.namespace)
+    office.state.exempt = options.exempt_namespaces
     operator = Operator(office, candidate)
     servers = [
         await health.serve_metrics(office.metrics.registry, options.metrics_port),

@@ -9,6 +9,7 @@ from hostport.api.node import Node
 from hostport.cluster.blocks import block_place, not_leases, stored
 from hostport.cluster.client import Json
 from hostport.cluster.foreign import pod_use, service_use
+from hostport.cluster.stuck import is_ready
 from hostport.run.conflicts import Conflicts
 from hostport.run.desk import Desk
 from hostport.run.office import Office
@@ -112,23 +113,38 @@ class Pods(_Claimants):
 
     prefix = "Pod "
 
-    def __init__(self, office: Office, conflicts: Conflicts) -> None:
+    def __init__(self, office: Office, desk: Desk, conflicts: Conflicts) -> None:
         super().__init__(office)
+        self._workloads = office.workloads
+        self._desk = desk
         self._conflicts = conflicts
 
     def seen(self, raw: Json) -> str | None:
         """Note what it claims, or that it claims nothing any more, and whether it is in a conflict."""
         key = super().seen(raw)
         if key is None:
-            self._conflicts.forget(self.key(raw))
+            self._forget(self.key(raw))
         else:
             self._conflicts.see(key, raw)
+            self._note_ready(key, raw)
         return key
+
+    def _note_ready(self, key: str, raw: Json) -> None:
+        """What a rollout has shown to run may have its strategy made safe."""
+        use = self._state.use_of(key)
+        if use is None or not is_ready(raw):
+            self._state.ready.forget(key)
+        elif self._state.ready.note(key, use.owner, use.claims) and use.owner in self._workloads:
+            self._desk.touch(use.owner)
+
+    def _forget(self, key: str) -> None:
+        self._state.ready.forget(key)
+        self._conflicts.forget(key)
 
     def gone(self, key: str) -> None:
         """Forget a Pod."""
         super().gone(key)
-        self._conflicts.forget(key)
+        self._forget(key)
 
     def _use(self, raw: Json) -> ForeignUse | None:
         return pod_use(raw)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import KeysView
 
+from hostport.api.digest import users
 from hostport.api.errors import Refusal
 from hostport.api.workload import Workload
 from hostport.run.office import Office
@@ -68,4 +69,4 @@ class Waiting:
 
 def _news(workload: Workload, refusal: Refusal) -> tuple[str, ...]:
     """What makes a refusal worth telling again. The figures in its text change with every other workload."""
-    return workload.uid, refusal.reason, *(f"{name}={value}" for name, value in sorted(workload.annotations.items()))
+    return workload.uid, refusal.reason, *(f"{name}={value}" for name, value in users(workload.annotations))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -9,14 +11,15 @@ import typer
 from rich.padding import Padding
 from rich.text import Text
 
-from hostport.api.workload import KINDS
+from hostport.api.names import REPORTER
+from hostport.api.workload import KINDS, Workload
 from hostport.cli.look import ask
 from hostport.cli.options import AllNamespaces, Context, Kubeconfig, Namespace
 from hostport.cli.output import Format, Output, console, dump, table
 from hostport.cli.sorry import Sorry, known
 from hostport.cluster import paths
 from hostport.cluster.client import Api, Json
-from hostport.cluster.errors import NotFound
+from hostport.cluster.errors import Forbidden, NotFound
 from hostport.cluster.foreign import pod_owner
 from hostport.cluster.reader import pages
 from hostport.cluster.survey import Survey
@@ -66,7 +69,11 @@ def explain(
         if not keys and where is not None:
             known("namespace", where, seen.state.namespaces)
         chosen = list(dict.fromkeys(keys)) or concerned(seen.state, seen.workloads, where)
-        return [tell(seen.state, seen.workloads, survey.stuck, survey.leaving, key) for key in chosen]
+        told = await _warnings(api, where)
+        return [
+            tell(seen.state, seen.workloads, survey.stuck, survey.leaving, key, _last(told, seen.workloads.get(key)))
+            for key in chosen
+        ]
 
     stories = ask(look, kubeconfig, context)
     if output is not Format.TABLE:
@@ -75,6 +82,29 @@ def explain(
         typer.echo("Nobody here asks for a hostPort or has one.")
     else:
         _print(stories)
+
+
+async def _warnings(api: Api, namespace: str | None) -> dict[str, Json]:
+    """The operator's last warning on each object, by its uid; none for those who may not look at events."""
+    found: dict[str, Json] = {}
+
+    def note(event: Json) -> None:
+        uid = event["regarding"].get("uid", "")
+        if event.get("type") == "Warning" and _when(event) >= _when(found.get(uid, {})):
+            found[uid] = event
+
+    with contextlib.suppress(Forbidden):
+        await pages(api, paths.events(namespace), note, fieldSelector=f"reportingController={REPORTER}")
+    return found
+
+
+def _when(event: Json) -> str:
+    return str((event.get("series") or {}).get("lastObservedTime") or event.get("eventTime") or "")
+
+
+def _last(told: Mapping[str, Json], workload: Workload | None) -> str:
+    event = told.get(workload.uid) if workload is not None else None
+    return f"{event['reason']}: {event.get('note') or ''}" if event is not None else ""
 
 
 def _named(words: list[str]) -> list[tuple[str, str]]:

@@ -45,6 +45,6 @@ def leases(namespace: str) -> str:
     return f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
 
 
-def events(namespace: str) -> str:
-    """The events of a namespace."""
-    return f"/apis/events.k8s.io/v1/namespaces/{namespace}/events"
+def events(namespace: str | None) -> str:
+    """The events of a namespace, or of all."""
+    return f"/apis/events.k8s.io/v1{f'/namespaces/{namespace}' if namespace else ''}/events"

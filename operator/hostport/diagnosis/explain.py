@@ -43,12 +43,17 @@ class Story:
 
 
 def explain(
-    state: State, workloads: Mapping[str, Workload], stuck: Mapping[str, Stuck], leaving: Set[str], key: str
+    state: State,
+    workloads: Mapping[str, Workload],
+    stuck: Mapping[str, Stuck],
+    leaving: Set[str],
+    key: str,
+    told: str = "",
 ) -> Story:
     """The story of the workload `key` (Kind/namespace/name), or of a Pod of nobody's.
 
-    `stuck` are the Pods that can't be scheduled, `leaving` those that are being deleted. It asks the planner what would
-    be done now, which changes `state`.
+    `stuck` are the Pods that can't be scheduled, `leaving` those that are being deleted, `told` is the operator's last
+    warning on it. It asks the planner what would be done now, which changes `state`.
     """
     workload = workloads.get(key)
     story = Story(key, workload.annotations.get(AUTO, "") if workload else "")
@@ -63,7 +68,7 @@ def explain(
             story.says.append(f"{to_the_owner(state, workloads, found)}.")
         elif found.intruder == key:
             story.says.append(f"{to_the_intruder(state, workloads, found)}.")
-    story.says.insert(0, _verdict(state, workload, story))
+    story.says.insert(0, _verdict(state, workload, story, told))
     return story
 
 
@@ -123,7 +128,7 @@ def _leased(ref: str, pool: str, key: LeaseKey, lease: Lease) -> PortStory:
     return PortStory(ref, str(key.protocol), key.port, _STATES[lease.state], pool, since)
 
 
-def _verdict(state: State, workload: Workload | None, story: Story) -> str:
+def _verdict(state: State, workload: Workload | None, story: Story, told: str) -> str:
     """The first sentence: how it stands."""
     if workload is None:
         return (
@@ -138,6 +143,8 @@ def _verdict(state: State, workload: Workload | None, story: Story) -> str:
     if plan.refusal is not None:
         return f"Not served: {plan.refusal.reason}: {plan.refusal.message}."
     if plan.changes or plan.patches_template:
+        if told:
+            return f"Not served; what the operator has said last: {told.rstrip('.')}."
         return (
             "The operator has not come to it yet; if that stays so, is it running? kubectl -n hostport-system get pods"
         )

@@ -1,13 +1,17 @@
 """What `kubectl apply -k manifests/` leaves on a cluster: it may be repeated, is admitted, and may what it needs."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from controlplane.cluster import ControlPlane
 from controlplane.errors import KubectlError
+from tests.support.terminal import Terminal
+from tests.support.wait import until
 
 pytestmark = pytest.mark.cluster
 
@@ -69,7 +73,7 @@ MAY = [
     ("", "services", "list watch"),
     ("", "nodes", "list watch"),
     ("", "namespaces", "list watch"),
-    ("events.k8s.io", "events", "create patch"),
+    ("events.k8s.io", "events", "list create patch"),
 ]
 
 MAY_NOT = [
@@ -136,3 +140,25 @@ def test_whoever_may_view_the_cluster_may_view_pools(fresh: ControlPlane) -> Non
     assert "hostportpools" in aggregated
     assert "hostportblocks" in aggregated
     assert "hostportnodes" in aggregated
+
+
+def test_run_ends_with_a_sentence_where_a_crd_is_of_an_older_version(fresh: ControlPlane) -> None:
+    """The API server would drop a field that it does not know, and with it what the operator must remember."""
+    older = yaml.safe_load((ROOT / "crds" / "hostportblocks.yaml").read_text())
+    (version,) = older["spec"]["versions"]
+    lease = version["schema"]["openAPIV3Schema"]["properties"]["status"]["properties"]["leases"]["additionalProperties"]
+    del lease["properties"]["abandoned"]
+    fresh.kubectl("apply", "-f", "-", input=json.dumps(older))
+    published = ("get", "--raw", "/openapi/v3/apis/hostport.dev/v1")
+    until(lambda: fresh.kubectl(*published).count('"abandoned"') == 1, "the older schema is published")
+
+    try:
+        done = Terminal(fresh.kubeconfig).run("run", "--metrics-port", "0", "--health-port", "0")
+    finally:
+        fresh.kubectl("apply", "-k", MANIFESTS)
+
+    assert done.code == 2
+    assert done.err.splitlines()[-1] == (
+        "hostport: the installed CRDs are of another version and lack HostPortBlock.status.leases[*].abandoned, which"
+        " would be lost: kubectl apply -f crds/"
+    )

@@ -12,6 +12,8 @@ NAMESPACES = "/api/v1/namespaces"
 POOLS = f"/apis/{API_VERSION}/hostportpools"
 BLOCKS = f"/apis/{API_VERSION}/hostportblocks"
 REPORTS = f"/apis/{API_VERSION}/hostportnodes"
+# What the API server publishes of our CRDs; every authenticated user may read it (the ClusterRole system:discovery).
+SCHEMA = f"/openapi/v3/apis/{API_VERSION}"
 
 
 def workloads(kind: str, namespace: str = "") -> str:

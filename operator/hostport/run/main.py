@@ -18,8 +18,9 @@ from hostport.api.workload import KINDS, LONE
 from hostport.cluster import paths
 from hostport.cluster.client import Api, in_cluster
 from hostport.cluster.election import Candidate
-from hostport.cluster.errors import Busy, NotFound, WentBack
-from hostport.cluster.reader import Mirror, OptionalMirror, Sink, pauses, read_patiently
+from hostport.cluster.errors import WentBack
+from hostport.cluster.installed import check_installed
+from hostport.cluster.reader import Mirror, OptionalMirror, Sink, read_patiently
 from hostport.run import health, sinks, watching
 from hostport.run.conflicts import Conflicts
 from hostport.run.desk import Desk
@@ -193,7 +194,7 @@ async def serve(options: Options) -> None:
     api = await Api.connect()
     watching.quiet(api.complaints)
     try:
-        await _check_installed(api)
+        await check_installed(api)
         elects = in_cluster() if options.leader_elect is None else options.leader_elect
         candidate = _candidate(api) if elects else None
         while True:
@@ -236,25 +237,3 @@ def _own_namespace() -> str:
     if not named and in_cluster() and _NAMESPACE_FILE.exists():
         named = _NAMESPACE_FILE.read_text().strip()
     return named or "hostport-system"
-
-
-async def _check_installed(api: Api) -> None:
-    """Both CRDs are there; for a moment after they have been installed the API server answers that it is busy."""
-    for pause in pauses():
-        try:
-            await api.get(paths.POOLS, limit="1")
-            await api.get(paths.BLOCKS, limit="1")
-        except NotFound as error:
-            raise NotInstalled(error.message, error.request) from error
-        except Busy:
-            await asyncio.sleep(pause)
-        else:
-            return
-
-
-class NotInstalled(NotFound):
-    """The cluster does not know our resources."""
-
-    def __init__(self, message: str, request: str) -> None:
-        super().__init__(404, message, request)
-        self.args = ("HostPortPool is not installed in this cluster: kubectl apply -f crds/",)

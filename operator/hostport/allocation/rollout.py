@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from hostport.api import names
+from hostport.api.errors import shown
 from hostport.api.placement import Placement
 from hostport.api.strategy import MAX_SURGE, MAX_UNAVAILABLE, Amounts, Strategy, is_zero
 from hostport.api.workload import Workload
@@ -113,13 +114,13 @@ def _need(strategy: Strategy, replicas: int, nodes: int) -> str:
     surge = strategy.surge(replicas)
     return (
         f"a hostPort fits once per node, and {_count(replicas, 'replica')} and {surge} more during a rollout "
-        f"(maxSurge {json.dumps(strategy.max_surge)}) need {replicas + surge} nodes where there "
+        f"(maxSurge {shown(json.dumps(strategy.max_surge))}) need {replicas + surge} nodes where there "
         f"{'is' if nodes == 1 else 'are'} {nodes}"
     )
 
 
 def _changes(strategy: Strategy, amounts: Amounts) -> str:
-    changes = (f"{k} {json.dumps(strategy.amounts[k])} → {json.dumps(v)}" for k, v in amounts.items())
+    changes = (f"{k} {shown(json.dumps(strategy.amounts[k]))} → {shown(json.dumps(v))}" for k, v in amounts.items())
     return f"spec.{strategy.field}.rollingUpdate: {', '.join(changes)}"
 
 

@@ -30,7 +30,8 @@ class Container(NamedTuple):
     def parse(cls, raw: dict[str, Any]) -> Container:
         """A container as it stands in a manifest."""
         env = raw.get("env") or ()
-        ours = (Variable(i, e["name"], _literal(e), e) for i, e in enumerate(env) if e["name"].startswith(_PREFIX))
+        named = ((i, e.get("name") or "", e) for i, e in enumerate(env))
+        ours = (Variable(i, name, _literal(e), e) for i, name, e in named if name.startswith(_PREFIX))
         return cls(raw["name"], bool(raw.get("ports")), bool(env), tuple(ours))
 
 
@@ -40,4 +41,4 @@ def variable_of(entry: PortEntry) -> str:
 
 
 def _literal(raw: dict[str, Any]) -> str | None:
-    return None if "valueFrom" in raw else raw.get("value", "")
+    return None if "valueFrom" in raw else raw.get("value") or ""

@@ -19,8 +19,8 @@ class Node:
     @classmethod
     def parse(cls, raw: dict[str, Any]) -> Node:
         """A Node as the API server shows it."""
-        taints = raw.get("spec", {}).get("taints") or ()
-        kept = (Taint(t["key"], t.get("value") or "", t["effect"]) for t in taints)
+        taints = (raw.get("spec") or {}).get("taints") or ()
+        kept = (Taint(t.get("key") or "", t.get("value") or "", t.get("effect") or "") for t in taints)
         return cls(
             raw["metadata"]["name"],
             dict(raw["metadata"].get("labels") or {}),

@@ -114,7 +114,7 @@ class Teller:
                 return
         namespace = note.namespace or "default"
         made = await self._api.create(paths.events(namespace), self._manifest(note, namespace))
-        self._posted[note] = _Posted(f"{paths.events(namespace)}/{made['metadata']['name']}")
+        self._posted[note] = _Posted(paths.named(paths.events(namespace), str(made["metadata"]["name"])))
         while len(self._posted) > _REMEMBERED:
             self._posted.popitem(last=False)
 

@@ -13,6 +13,7 @@ from hostport.allocation.holding import Group, Holding
 from hostport.allocation.keeping import adopt, keep, keeps
 from hostport.allocation.occupancy import View
 from hostport.allocation.policy import lowest_run
+from hostport.allocation.siblings import groups_of
 from hostport.allocation.usurped import runs_on
 from hostport.api.podspec import PortEntry
 from hostport.api.pool import Pool
@@ -91,7 +92,7 @@ class RunPicker:
     def _take_run(self, pool: Pool, fixed: Fixed, kept: Mapping[PortEntry, Number]) -> bool:
         if not all(entry.protocol in pool.protocols for entry in self._entries if entry not in kept):
             return False
-        groups = _groups(self._entries, fixed)
+        groups = groups_of(self._entries, fixed)
         for numbers in self._runs(pool, groups, fixed):
             if all(self._take(group, pool, port, kept) for group, port in zip(groups, numbers, strict=True)):
                 return True
@@ -175,32 +176,12 @@ class RunPicker:
         excuses = self._holding.excuses()
         for pool in pools:
             excuses.none(pool, self._entries)
-            excuses.no_run(pool, self._entries, len(_groups(self._entries, self._exact)))
+            excuses.no_run(pool, self._entries, len(groups_of(self._entries, self._exact)))
         raise excuses.refusal()
 
 
 def _by_entry(entries: Sequence[PortEntry], by_ref: Mapping[str, int]) -> Fixed:
     return {entry: by_ref[entry.ref] for entry in entries if entry.ref in by_ref}
-
-
-def _groups(entries: Sequence[PortEntry], fixed: Fixed) -> list[Group]:
-    """TCP and UDP of one containerPort go on one number, unless they are on different ones already."""
-    groups: list[Group] = []
-    siblings: dict[tuple[str, int], list[Group]] = {}
-    for entry in entries:
-        same = siblings.setdefault((entry.container_name, entry.number), [])
-        group = next((g for g in same if _joins(entry, g, fixed)), None)
-        if group is None:
-            group = []
-            same.append(group)
-            groups.append(group)
-        group.append(entry)
-    return groups
-
-
-def _joins(entry: PortEntry, group: Group, fixed: Fixed) -> bool:
-    there = {fixed[e] for e in (entry, *group) if e in fixed}
-    return len(there) < 2 and all(e.protocol != entry.protocol for e in group)
 
 
 def _firsts(there: list[int]) -> range:

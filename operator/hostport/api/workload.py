@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -132,13 +133,7 @@ class Workload:
         return self._numbers(names.ENV_ADDED)
 
     def _numbers(self, annotation: str) -> dict[str, int]:
-        try:
-            raw = json.loads(self.annotations.get(annotation) or "{}")
-        except (ValueError, RecursionError):
-            return {}
-        if not isinstance(raw, dict):
-            return {}
-        return {k: v for k, v in raw.items() if isinstance(v, int) and not isinstance(v, bool)}
+        return _numbers_in(self.annotations.get(annotation) or "{}")
 
     @property
     def home(self) -> Placement:
@@ -158,6 +153,18 @@ class Workload:
         """What stood in the strategy before the operator changed it; empty where it has not, or nobody can read it."""
         text = self.annotations.get(names.ROLLOUT_WAS)
         return parse_amounts(text) if text is not None else {}
+
+
+@lru_cache(maxsize=16)
+def _numbers_in(text: str) -> dict[str, int]:
+    """The numbers of a JSON object, not to be changed: a plan asks for them once per port."""
+    try:
+        raw = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(raw, dict):
+        return {}
+    return {k: v for k, v in raw.items() if isinstance(v, int) and not isinstance(v, bool)}
 
 
 def _revision(spec: dict[str, Any]) -> str:

@@ -39,7 +39,7 @@ class Pools:
         name, known = self.key(raw), self._office.state.pools.get(self.key(raw))
         try:
             pool = Pool.parse(raw)
-        except (LookupError, TypeError, ValueError):
+        except Exception:
             if known is not None:
                 self._take_leases(name, raw)
             raise

@@ -99,7 +99,6 @@ def test_of_a_template_with_more_ports_some_can_be_named() -> None:
         {},
         {"ports": ",".join(f"app/p{i}" for i in range(MOST))},
         {"prefer": ",".join(f"p{i}={20000 + i}" for i in range(MOST))},
-        {"env": "true"},
     ],
     ids=lambda notes: next(iter(notes), "auto"),
 )
@@ -109,9 +108,20 @@ def test_as_many_ports_as_are_allowed_are_served(notes: dict[str, str]) -> None:
     assert sorted(plan.assigned.values()) == list(range(20000, 20000 + MOST))
 
 
-def test_as_many_ports_as_are_allowed_are_passed_through() -> None:
-    plan = planned(deployment("web", passthrough=",".join(f"g{i}" for i in range(MOST - 1))))
-    assert (plan.refusal, len(plan.assigned)) == (None, MOST)
+@pytest.mark.parametrize(
+    ("notes", "way_out"),
+    [
+        ({"passthrough": ",".join(f"g{i}" for i in range(1001)), "ports": "p0"}, "name fewer"),
+        ({"env": "true"}, "take it away"),
+    ],
+    ids=["passthrough", "env"],
+)
+def test_more_variables_than_anybody_reads_are_refused(notes: dict[str, str], way_out: str) -> None:
+    said = str(planned(deployment("web", entries(1001), **notes)).refusal)
+    problem = "1001 ports to be told by variables, and 1000 at most are written"
+    assert said.endswith(f"{problem}: {way_out}, or split the workload")
+    notes = {key: value.removesuffix(",g1000") for key, value in notes.items()}
+    assert planned(deployment("web", entries(1000), **notes)).refusal is None
 
 
 # Work

@@ -19,11 +19,12 @@ class Variable(NamedTuple):
 
 
 class Container(NamedTuple):
-    """`spec.containers[…]` beside its ports: which lists it has, and the variables that are named as ours are."""
+    """`spec.containers[…]` beside its ports: which lists it has, how many ports, and variables named as ours are."""
 
     name: str
     has_ports: bool = False
     has_env: bool = False
+    port_count: int = 0
     variables: tuple[Variable, ...] = ()
 
     @classmethod
@@ -32,7 +33,8 @@ class Container(NamedTuple):
         env = raw.get("env") or ()
         named = ((i, e.get("name") or "", e) for i, e in enumerate(env))
         ours = (Variable(i, name, _literal(e), e) for i, name, e in named if name.startswith(_PREFIX))
-        return cls(raw["name"], bool(raw.get("ports")), bool(env), tuple(ours))
+        ports = raw.get("ports") or ()
+        return cls(raw["name"], bool(ports), bool(env), len(ports), tuple(ours))
 
 
 def variable_of(entry: PortEntry) -> str:

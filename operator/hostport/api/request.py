@@ -10,7 +10,7 @@ from typing import NamedTuple
 from hostport.api import names
 from hostport.api.environment import variable_of
 from hostport.api.errors import InvalidAnnotation, shown
-from hostport.api.limits import MOST_NAMES, MOST_PORTS
+from hostport.api.limits import MOST_NAMES, MOST_PORTS, MOST_VARIABLES
 from hostport.api.passthrough import parse_passthrough
 from hostport.api.podspec import PortEntry
 from hostport.api.ports import LAST_PORT
@@ -75,7 +75,7 @@ def parse_request(workload: Workload) -> Request | None:
     if contiguous and exact and max(exact.values()) - min(exact.values()) >= len(entries):
         problem = f"these can't be in one run of {len(entries)} consecutive numbers ({names.CONTIGUOUS})"
         raise InvalidAnnotation(names.REQUEST, notes[names.REQUEST], problem)
-    _refuse_one_name_for_two(notes, entries, env=env)
+    _refuse_unclear_variables(notes, entries, env=env)
     return Request(entries, named, _pools(notes), exact, prefer, contiguous, _keeps_strategy(notes), env)
 
 
@@ -87,12 +87,17 @@ def _with_passthrough(workload: Workload) -> Workload:
     return replace(workload, entries=(*(e for e in workload.entries if not e.passthrough), *added))
 
 
-def _refuse_one_name_for_two(notes: dict[str, str], entries: Iterable[PortEntry], *, env: bool) -> None:
+def _refuse_unclear_variables(notes: dict[str, str], entries: Iterable[PortEntry], *, env: bool) -> None:
     told: dict[tuple[str, str], PortEntry] = {}
-    for entry in entries if env else [entry for entry in entries if entry.passthrough]:
+    annotation = names.ENV if env else names.PASSTHROUGH
+    some = [entry for entry in entries if env or entry.passthrough]
+    if len(some) > MOST_VARIABLES:
+        problem = f"{len(some)} ports to be told by variables, and {MOST_VARIABLES} at most are written"
+        way_out = "take it away" if env else "name fewer"
+        raise InvalidAnnotation(annotation, notes[annotation], f"{problem}: {way_out}, or split the workload")
+    for entry in some:
         place = (entry.container_name, variable_of(entry))
         if told.setdefault(place, entry) is not entry:
-            annotation = names.ENV if env else names.PASSTHROUGH
             problem = f"{told[place].ref} and {entry.ref} would both be told by {place[1]}: rename one"
             raise InvalidAnnotation(annotation, notes[annotation], problem)
 

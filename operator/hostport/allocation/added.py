@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 
 from bitarray import bitarray
 
 from hostport.api.lease import Lease
 from hostport.api.passthrough import named_refs
 from hostport.api.podspec import PortEntry
-from hostport.api.ports import Protocol
+from hostport.api.ports import SPACE, PortSet, Protocol
 from hostport.api.workload import Workload
 from hostport.ledger.book import Place
 
@@ -41,18 +42,39 @@ def recognised(workload: Workload, own: Mapping[Place, Lease]) -> Workload:
     return replace(workload, entries=tuple(map(mark, workload.entries)))
 
 
-def declared_numbers(workload: Workload) -> list[int]:
+def declared_numbers(workload: Workload) -> PortSet:
     """The containerPorts of the template: no port can be passed through on one, its containers share one network."""
-    return [entry.number for entry in (*workload.entries, *workload.init_entries) if entry.number > 0]
+    return _declared(_Same(workload))
+
+
+class _Same:
+    """A workload as a key by which it is told from every other object, whatever stands in them."""
+
+    __slots__ = ("workload",)
+
+    def __init__(self, workload: Workload) -> None:
+        self.workload = workload
+
+    def __hash__(self) -> int:
+        return id(self.workload)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.workload is self.workload
+
+
+@lru_cache(maxsize=4)
+def _declared(same: _Same) -> PortSet:
+    """Asked for once per port of a plan, the same each time."""
+    found = PortSet()
+    for entry in (*same.workload.entries, *same.workload.init_entries):
+        if 0 < entry.number < SPACE:
+            found.bits[entry.number] = 1
+    return found
 
 
 def beside_declared(free: bitarray, workload: Workload) -> bitarray:
     """Those free numbers that are no containerPort of the template."""
-    declared = declared_numbers(workload)
-    if any(free[number] for number in declared):
-        free = free.copy()
-        free[declared] = 0
-    return free
+    return (PortSet(free) - declared_numbers(workload)).bits
 
 
 def _shown(workload: Workload, entry: PortEntry) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from random import Random
 
@@ -15,6 +16,7 @@ from hostport.api.errors import Refusal
 from hostport.api.placement import Placement
 from hostport.api.podspec import PortEntry
 from hostport.api.pool import Pool
+from hostport.api.ports import Protocol
 
 
 class Picker:
@@ -23,6 +25,9 @@ class Picker:
     def __init__(self, holding: Holding, rng: Random) -> None:
         self._holding = holding
         self._rng = rng
+        self._siblings: dict[tuple[str, int], list[PortEntry]] = {}
+        for entry in holding.found.wanted:
+            self._siblings.setdefault((entry.container_name, entry.number), []).append(entry)
 
     def grant(self, pools: Sequence[Pool]) -> None:
         """A number for each entry that has none; raises a `Refusal` when one can't be had."""
@@ -96,10 +101,9 @@ class Picker:
 
     def _partner(self, group: Group) -> int | None:
         """The number that another protocol of the same containerPort has already."""
-        for entry, (port, _) in self._holding.numbers.items():
-            if (entry.container_name, entry.number) == (group[0].container_name, group[0].number):
-                return port
-        return None
+        siblings = self._siblings.get((group[0].container_name, group[0].number), ())
+        there = (self._holding.numbers[entry][0] for entry in siblings if entry in self._holding.numbers)
+        return next(there, None)
 
     def _take_next(self, group: Group, pool: Pool) -> bool:
         for seen in self._holding.state.ways(pool, self._holding.placement):
@@ -123,8 +127,13 @@ class Picker:
 
 
 def _one_per_protocol(group: Group) -> Iterator[Group]:
-    """Entries that repeat a protocol can't share a number."""
-    while group:
-        part = {entry.protocol: entry for entry in reversed(group)}
-        yield sorted(part.values(), key=group.index)
-        group = [entry for entry in group if entry not in part.values()]
+    """Entries that repeat a protocol can't share a number: the first of each protocol go together, then the second."""
+    turns: Counter[Protocol] = Counter()
+    parts: list[Group] = []
+    for entry in group:
+        turn = turns[entry.protocol]
+        turns[entry.protocol] += 1
+        if turn == len(parts):
+            parts.append([])
+        parts[turn].append(entry)
+    yield from parts

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from hostport.api import names
+from hostport.api.errors import shown
 from hostport.api.placement import Placement
 from hostport.api.strategy import MAX_SURGE, MAX_UNAVAILABLE, Amounts, Strategy, is_zero
 from hostport.api.workload import Workload
@@ -130,13 +131,13 @@ def _need(strategy: Strategy, replicas: int, room: Room) -> str:
     closed = f" that {'takes' if room.open == 1 else 'take'} Pods now ({room.closed} more cordoned or not ready)"
     return (
         f"a hostPort fits once per node, and {_count(replicas, 'replica')} and {surge} more during a rollout "
-        f"(maxSurge {json.dumps(strategy.max_surge)}) need {replicas + surge} nodes where there "
+        f"(maxSurge {shown(json.dumps(strategy.max_surge))}) need {replicas + surge} nodes where there "
         f"{'is' if room.open == 1 else 'are'} {room.open}{closed if room.closed else ''}"
     )
 
 
 def _changes(strategy: Strategy, amounts: Amounts) -> str:
-    changes = (f"{k} {json.dumps(strategy.amounts[k])} → {json.dumps(v)}" for k, v in amounts.items())
+    changes = (f"{k} {shown(json.dumps(strategy.amounts[k]))} → {shown(json.dumps(v))}" for k, v in amounts.items())
     return f"spec.{strategy.field}.rollingUpdate: {', '.join(changes)}"
 
 

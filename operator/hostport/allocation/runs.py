@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+
+from bitarray import bitarray
+from bitarray.util import ones
 
 from hostport.allocation.found import Number
 from hostport.allocation.holding import Group, Holding
 from hostport.allocation.keeping import adopt, keep, keeps
+from hostport.allocation.occupancy import View
 from hostport.allocation.policy import lowest_run
+from hostport.allocation.siblings import groups_of
 from hostport.allocation.usurped import runs_on
 from hostport.api.podspec import PortEntry
 from hostport.api.pool import Pool
@@ -15,6 +21,10 @@ from hostport.api.ports import LAST_PORT, Protocol
 from hostport.ledger.book import BLOCK_SIZE
 
 Fixed = dict[PortEntry, int]
+
+# Runs that are tried though their numbers seem to be there. What is against one of them then (a quota, another number
+# of the workload's own) is mostly against all.
+_MOST_TRIES = 32
 
 
 class RunPicker:
@@ -26,6 +36,7 @@ class RunPicker:
     def __init__(self, holding: Holding) -> None:
         self._holding = holding
         self._state = holding.state
+        self._occupancy = holding.state.occupancy
         self._workload = holding.workload
         self._found = holding.found
         self._entries = holding.found.wanted
@@ -81,7 +92,7 @@ class RunPicker:
     def _take_run(self, pool: Pool, fixed: Fixed, kept: Mapping[PortEntry, Number]) -> bool:
         if not all(entry.protocol in pool.protocols for entry in self._entries if entry not in kept):
             return False
-        groups = _groups(self._entries, fixed)
+        groups = groups_of(self._entries, fixed)
         for numbers in self._runs(pool, groups, fixed):
             if all(self._take(group, pool, port, kept) for group, port in zip(groups, numbers, strict=True)):
                 return True
@@ -99,10 +110,57 @@ class RunPicker:
                 if first >= 0:
                     self._holding.placement = way
                     yield list(range(first, first + len(groups)))
-        elif len(taken) == sum(map(bool, there)):
-            for run in _around(there):
-                gaps = iter(sorted(set(run) - taken))
-                yield [port or next(gaps) for port in there]
+        elif len(taken) == sum(map(bool, there)) and self._is_within_quota(pool, groups, there):
+            yield from islice(self._around(pool, groups, there), _MOST_TRIES)
+
+    def _around(self, pool: Pool, groups: list[Group], there: list[int]) -> Iterator[list[int]]:
+        """The runs that contain all numbers that are there (0: none yet), those first that lie inside of one block."""
+        taken = {port for port in there if port}
+        firsts = _firsts(there)
+        numbers = [n for n in range(firsts.start, firsts.stop + len(there)) if n not in taken and n <= LAST_PORT]
+        new = [group for group, port in zip(groups, there, strict=True) if not port]
+        if not new:  # what the workload has may stay, whatever has become of the pool
+            yield from (there for _ in firsts)
+            return
+        ways = [(way, self._open(way.view, new, numbers)) for way in self._state.ways(pool, self._holding.placement)]
+        for first in _ranked(firsts, there):
+            # All numbers that are there lie in every run, so that the gaps of one are as many consecutive `numbers`.
+            turn = first - firsts.start
+            for way, starts in ways:
+                if starts[turn]:
+                    self._holding.placement = way.placement
+                    gaps = iter(numbers[turn : turn + len(new)])
+                    yield [port or next(gaps) for port in there]
+
+    def _open(self, view: View, groups: list[Group], numbers: list[int]) -> bitarray:
+        """Bit i: whether the groups can have `numbers[i]`, `numbers[i + 1]`, …, as far as others are concerned."""
+        starts = ones(len(numbers) + 1)
+        by_protocols: dict[tuple[Protocol, ...], bitarray] = {}
+        for turn, group in enumerate(groups):
+            protocols = tuple(sorted(entry.protocol for entry in group))
+            if protocols not in by_protocols:
+                by_protocols[protocols] = bitarray(self._may_be_had(view, protocols, number) for number in numbers)
+                by_protocols[protocols].append(0)
+            starts &= by_protocols[protocols] << turn
+        return starts
+
+    def _may_be_had(self, view: View, protocols: Iterable[Protocol], number: int) -> bool:
+        """Whether a number is free, or nobody but the workload itself is on it."""
+        return all(
+            view.free[p][number]
+            or (view.valid[p][number] and not any(self._occupancy.in_the_way(view, p, number, self._workload.key)))
+            for p in protocols
+        )
+
+    def _is_within_quota(self, pool: Pool, groups: list[Group], there: list[int]) -> bool:
+        """Whether a run can be within the quota at all; at best the namespace has each number of it already."""
+        if pool.quota is None:
+            return True
+        book, namespace, firsts = self._state.book, self._workload.namespace, _firsts(there)
+        window = range(firsts.start, firsts.stop + len(there))
+        own = sum(book.holds(pool.name, namespace, n, p) for n in window for p in pool.protocols)
+        wanted = sum(len(group) for group in groups)
+        return wanted - own <= pool.quota - book.held(pool.name, namespace)
 
     def _take(self, group: Group, pool: Pool, port: int, kept: Mapping[PortEntry, Number]) -> bool:
         new = [entry for entry in group if entry not in kept]
@@ -118,7 +176,7 @@ class RunPicker:
         excuses = self._holding.excuses()
         for pool in pools:
             excuses.none(pool, self._entries)
-            excuses.no_run(pool, self._entries, len(_groups(self._entries, self._exact)))
+            excuses.no_run(pool, self._entries, len(groups_of(self._entries, self._exact)))
         raise excuses.refusal()
 
 
@@ -126,36 +184,17 @@ def _by_entry(entries: Sequence[PortEntry], by_ref: Mapping[str, int]) -> Fixed:
     return {entry: by_ref[entry.ref] for entry in entries if entry.ref in by_ref}
 
 
-def _groups(entries: Sequence[PortEntry], fixed: Fixed) -> list[Group]:
-    """TCP and UDP of one containerPort go on one number, unless they are on different ones already."""
-    groups: list[Group] = []
-    siblings: dict[tuple[str, int], list[Group]] = {}
-    for entry in entries:
-        same = siblings.setdefault((entry.container_name, entry.number), [])
-        group = next((g for g in same if _joins(entry, g, fixed)), None)
-        if group is None:
-            group = []
-            same.append(group)
-            groups.append(group)
-        group.append(entry)
-    return groups
-
-
-def _joins(entry: PortEntry, group: Group, fixed: Fixed) -> bool:
-    there = {fixed[e] for e in (entry, *group) if e in fixed}
-    return len(there) < 2 and all(e.protocol != entry.protocol for e in group)
-
-
-def _around(there: list[int]) -> Iterator[range]:
-    """The runs that contain all numbers that are there (0: none yet).
-
-    Those inside of one block first, of these the ones in the order of the template.
-    """
+def _firsts(there: list[int]) -> range:
+    """Where a run may begin that contains all numbers that are there (0: none yet)."""
     length, taken = len(there), [port for port in there if port]
+    return range(max(max(taken) - length + 1, 1), min(min(taken), LAST_PORT - length + 1) + 1)
+
+
+def _ranked(firsts: range, there: list[int]) -> list[int]:
+    """Those inside of one block first, of these the ones in the order of the template."""
+    in_order = {port - turn for turn, port in enumerate(there) if port}
 
     def rank(first: int) -> tuple[bool, bool, int]:
-        in_order = all(port in (0, first + turn) for turn, port in enumerate(there))
-        return first % BLOCK_SIZE + length > BLOCK_SIZE, not in_order, first
+        return first % BLOCK_SIZE + len(there) > BLOCK_SIZE, in_order != {first}, first
 
-    firsts = range(max(max(taken) - length + 1, 1), min(min(taken), LAST_PORT - length + 1) + 1)
-    return (range(first, first + length) for first in sorted(firsts, key=rank))
+    return sorted(firsts, key=rank)

@@ -166,7 +166,7 @@ def _words(requirement: Requirement) -> str:
 def required(affinity: Mapping[str, Any] | None) -> list[dict[str, Any]] | None:
     """The `nodeSelectorTerms` of a pod spec's `affinity`; None where there is no required node affinity."""
     node = (affinity or {}).get("nodeAffinity") or {}
-    return list(node[REQUIRED]["nodeSelectorTerms"]) if node.get(REQUIRED) else None
+    return list(node[REQUIRED].get("nodeSelectorTerms") or ()) if node.get(REQUIRED) else None
 
 
 def with_required(affinity: Mapping[str, Any] | None, terms: list[dict[str, Any]] | None) -> dict[str, Any]:
@@ -179,6 +179,25 @@ def with_required(affinity: Mapping[str, Any] | None, terms: list[dict[str, Any]
 
 
 # What the operator remembers on the object
+
+
+def _are_terms(raw: object) -> bool:
+    """Whether it is a list of node selector terms; anybody can write the annotation."""
+    return isinstance(raw, list) and all(
+        isinstance(term, dict) and all(map(_are_requirements, (term.get("matchExpressions"), term.get("matchFields"))))
+        for term in raw
+    )
+
+
+def _are_requirements(raw: object) -> bool:
+    return raw is None or (isinstance(raw, list) and all(map(_is_requirement, raw)))
+
+
+def _is_requirement(raw: object) -> bool:
+    if not isinstance(raw, dict) or not isinstance(raw.get("values") or [], list):
+        return False
+    words = [raw.get("key"), raw.get("operator"), *(raw.get("values") or [])]
+    return all(isinstance(word, str) for word in words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,11 +218,10 @@ class AffinityWas:
         try:
             raw = json.loads(text)
             made = cls(raw["was"], raw["is"], raw["revision"], raw["times"])
-            for terms in (made.was or [], made.now):
-                tuple(map(NodeTerm.parse, terms))
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             return None
-        return made if isinstance(made.times, int) and made.now else None
+        terms = (made.was is None or _are_terms(made.was)) and made.now and _are_terms(made.now)
+        return made if terms and isinstance(made.times, int) else None
 
     def manifest(self) -> dict[str, Any]:
         """As it stands in the annotation."""

@@ -36,7 +36,7 @@ def _without_required(affinity: Json) -> dict[str, Any]:
 
 def _without_ports(container: Json) -> dict[str, Any]:
     ports = [_without_host(entry) for entry in container.get("ports") or () if not _is_added(entry)]
-    env = [variable for variable in container.get("env") or () if not variable["name"].startswith(PREFIX)]
+    env = [variable for variable in container.get("env") or () if not (variable.get("name") or "").startswith(PREFIX)]
     return {**container, "ports": ports, "env": env}
 
 

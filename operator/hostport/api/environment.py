@@ -19,19 +19,22 @@ class Variable(NamedTuple):
 
 
 class Container(NamedTuple):
-    """`spec.containers[…]` beside its ports: which lists it has, and the variables that are named as ours are."""
+    """`spec.containers[…]` beside its ports: which lists it has, how many ports, and variables named as ours are."""
 
     name: str
     has_ports: bool = False
     has_env: bool = False
+    port_count: int = 0
     variables: tuple[Variable, ...] = ()
 
     @classmethod
     def parse(cls, raw: dict[str, Any]) -> Container:
         """A container as it stands in a manifest."""
         env = raw.get("env") or ()
-        ours = (Variable(i, e["name"], _literal(e), e) for i, e in enumerate(env) if e["name"].startswith(PREFIX))
-        return cls(raw["name"], bool(raw.get("ports")), bool(env), tuple(ours))
+        named = ((i, e.get("name") or "", e) for i, e in enumerate(env))
+        ours = (Variable(i, name, _literal(e), e) for i, name, e in named if name.startswith(PREFIX))
+        ports = raw.get("ports") or ()
+        return cls(raw["name"], bool(ports), bool(env), len(ports), tuple(ours))
 
 
 def variable_of(entry: PortEntry) -> str:
@@ -40,4 +43,4 @@ def variable_of(entry: PortEntry) -> str:
 
 
 def _literal(raw: dict[str, Any]) -> str | None:
-    return None if "valueFrom" in raw else raw.get("value", "")
+    return None if "valueFrom" in raw else raw.get("value") or ""

@@ -19,10 +19,19 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+_LONGEST_QUOTE = 80
 
-def shown(text: str) -> str:
-    """A text of somebody's as it is quoted in a message."""
-    return text if len(text) <= 80 else text[:77] + "..."
+
+def shown(text: str, most: int = _LONGEST_QUOTE) -> str:
+    """A text of somebody's as it is quoted in a message: at most so many characters of it, and all in one line."""
+    return escaped(text if len(text) <= most else text[: most - 3] + "...")
+
+
+def escaped(text: str) -> str:
+    """A text without characters that a terminal or a log obeys: line ends, controls, the direction of writing."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 class HostPortError(Exception):

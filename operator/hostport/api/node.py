@@ -24,7 +24,8 @@ class Node:
     def parse(cls, raw: dict[str, Any]) -> Node:
         """A Node as the API server shows it."""
         spec = raw.get("spec") or {}
-        taints = [Taint(t["key"], t.get("value") or "", t["effect"]) for t in spec.get("taints") or ()]
+        kept = spec.get("taints") or ()
+        taints = [Taint(t.get("key") or "", t.get("value") or "", t.get("effect") or "") for t in kept]
         closed = spec.get("unschedulable") or any(t.key in _PASSING and t.repels for t in taints)
         return cls(
             raw["metadata"]["name"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from hostport.api.ports import Protocol, canonical_ip
+from hostport.api.ports import Protocol, canonical_ip, known_protocol
 
 
 class Claim(NamedTuple):
@@ -47,7 +47,8 @@ class PortEntry(NamedTuple):
         return cls(container, position, container_name, name, number, protocol, int(raw.get("hostPort") or 0), ref, raw)
 
     def __hash__(self) -> int:
-        return self.container << 16 ^ self.position
+        # The number tells apart those that have no position yet.
+        return hash((self.container, self.position, self.number))
 
     @property
     def claim(self) -> Claim:
@@ -56,11 +57,12 @@ class PortEntry(NamedTuple):
 
 
 def port_entries(spec: dict[str, Any]) -> tuple[PortEntry, ...]:
-    """Every port of the containers proper, in order."""
+    """Every port of the containers proper, in order; not those of a protocol that is not known here."""
     return tuple(
         PortEntry.parse(c, i, container["name"], raw)
         for c, container in enumerate(spec.get("containers") or ())
         for i, raw in enumerate(container.get("ports") or ())
+        if known_protocol(raw.get("protocol"))
     )
 
 
@@ -79,8 +81,9 @@ def _claims(spec: dict[str, Any], network: bool) -> Iterator[Claim]:
     for container in _holders(spec, network):
         for raw in container.get("ports") or ():
             port = raw.get("hostPort") or (raw["containerPort"] if network else 0)
-            if port:
-                yield Claim(Protocol(raw.get("protocol") or "TCP"), int(port), canonical_ip(raw.get("hostIP") or ""))
+            protocol = known_protocol(raw.get("protocol"))
+            if port and protocol:
+                yield Claim(protocol, int(port), canonical_ip(raw.get("hostIP") or ""))
 
 
 def _holders(spec: dict[str, Any], network: bool) -> Iterator[dict[str, Any]]:

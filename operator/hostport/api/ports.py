@@ -32,6 +32,14 @@ class Protocol(StrEnum):
     __hash__ = str.__hash__
 
 
+def known_protocol(text: str | None) -> Protocol | None:
+    """The protocol of an entry of a manifest, TCP if it names none; None for one that a later Kubernetes may know."""
+    return _PROTOCOLS.get(text or "TCP")
+
+
+_PROTOCOLS: dict[str, Protocol] = {protocol.value: protocol for protocol in Protocol}
+
+
 def parse_range(text: str) -> tuple[int, int]:
     """`"10012"` or `"20000-29999"` as inclusive bounds; raises `BadRange`."""
     match = _RANGE.fullmatch(text) if text.isascii() else None

@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from hostport.api import names
 from hostport.api.environment import variable_of
 from hostport.api.errors import InvalidAnnotation, shown
+from hostport.api.limits import MOST_NAMES, MOST_PORTS, MOST_VARIABLES
 from hostport.api.passthrough import parse_passthrough
 from hostport.api.podspec import PortEntry
-from hostport.api.ports import LAST_PORT, Protocol
+from hostport.api.ports import LAST_PORT
+from hostport.api.spellings import Spellings
+from hostport.api.words import split
 from hostport.api.workload import Workload
 
 _POOL_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?")
 _NUMBER = re.compile(r"[0-9]{1,5}")
 _LATER = (names.PER_POD,)
+
+
+class _Ports(NamedTuple):
+    """A workload whose ports can be looked up by what users call them."""
+
+    workload: Workload
+    declared: Spellings
+    init: Spellings
+
+    @classmethod
+    def of(cls, workload: Workload) -> _Ports:
+        return cls(workload, Spellings(workload.entries), Spellings(workload.init_entries))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +62,11 @@ def parse_request(workload: Workload) -> Request | None:
     _refuse_what_is_not_served(workload)
     workload = _with_passthrough(workload)
     env = _flag(notes, names.ENV)
-    entries, named = _wanted(workload)
-    exact = _numbers(workload, names.REQUEST, entries)
-    prefer = _numbers(workload, names.PREFER, entries)
+    ports = _Ports.of(workload)
+    entries, named = _wanted(ports)
+    _refuse_too_many(notes, entries)
+    exact = _numbers(ports, names.REQUEST, entries)
+    prefer = _numbers(ports, names.PREFER, entries)
     for ref in exact.keys() & prefer.keys():
         raise InvalidAnnotation(
             names.PREFER, notes[names.PREFER], f"{ref} is in {names.REQUEST} already: keep one of the two"
@@ -57,7 +75,7 @@ def parse_request(workload: Workload) -> Request | None:
     if contiguous and exact and max(exact.values()) - min(exact.values()) >= len(entries):
         problem = f"these can't be in one run of {len(entries)} consecutive numbers ({names.CONTIGUOUS})"
         raise InvalidAnnotation(names.REQUEST, notes[names.REQUEST], problem)
-    _refuse_one_name_for_two(notes, entries, env=env)
+    _refuse_unclear_variables(notes, entries, env=env)
     return Request(entries, named, _pools(notes), exact, prefer, contiguous, _keeps_strategy(notes), env)
 
 
@@ -69,12 +87,17 @@ def _with_passthrough(workload: Workload) -> Workload:
     return replace(workload, entries=(*(e for e in workload.entries if not e.passthrough), *added))
 
 
-def _refuse_one_name_for_two(notes: dict[str, str], entries: Iterable[PortEntry], *, env: bool) -> None:
+def _refuse_unclear_variables(notes: dict[str, str], entries: Iterable[PortEntry], *, env: bool) -> None:
     told: dict[tuple[str, str], PortEntry] = {}
-    for entry in entries if env else [entry for entry in entries if entry.passthrough]:
+    annotation = names.ENV if env else names.PASSTHROUGH
+    some = [entry for entry in entries if env or entry.passthrough]
+    if len(some) > MOST_VARIABLES:
+        problem = f"{len(some)} ports to be told by variables, and {MOST_VARIABLES} at most are written"
+        way_out = "take it away" if env else "name fewer"
+        raise InvalidAnnotation(annotation, notes[annotation], f"{problem}: {way_out}, or split the workload")
+    for entry in some:
         place = (entry.container_name, variable_of(entry))
         if told.setdefault(place, entry) is not entry:
-            annotation = names.ENV if env else names.PASSTHROUGH
             problem = f"{told[place].ref} and {entry.ref} would both be told by {place[1]}: rename one"
             raise InvalidAnnotation(annotation, notes[annotation], problem)
 
@@ -110,7 +133,16 @@ def _refuse_what_is_not_served(workload: Workload) -> None:
         raise InvalidAnnotation(names.AUTO, workload.annotations[names.AUTO], problem)
 
 
-def _wanted(workload: Workload) -> tuple[tuple[PortEntry, ...], bool]:
+def _refuse_too_many(notes: dict[str, str], entries: Sequence[PortEntry]) -> None:
+    if len(entries) > MOST_PORTS:
+        annotation = next(a for a in (names.PORTS, names.PASSTHROUGH, names.AUTO) if a in notes)
+        problem = f"{len(entries)} ports, and one workload is given {MOST_PORTS} at most"
+        way_out = f"name those in {names.PORTS} that need a number, or split the workload"
+        raise InvalidAnnotation(annotation, notes[annotation], f"{problem}: {way_out}")
+
+
+def _wanted(ports: _Ports) -> tuple[tuple[PortEntry, ...], bool]:
+    workload = ports.workload
     text = workload.annotations.get(names.PORTS)
     if text is None:
         first: dict[str, PortEntry] = {}
@@ -120,13 +152,14 @@ def _wanted(workload: Workload) -> tuple[tuple[PortEntry, ...], bool]:
         if not first:
             raise InvalidAnnotation(names.AUTO, "true", "no container of the template declares a port")
         return tuple(first.values()), False
-    chosen = [_resolve(workload, names.PORTS, text, word) for word in _words(names.PORTS, text)]
+    chosen = [_resolve(ports, names.PORTS, text, word) for word in _words(names.PORTS, text)]
     _refuse_twice(names.PORTS, text, (entry.ref for entry in chosen))
     for entry in chosen:
         if workload.host_network and not entry.passthrough:
             problem = f"the template has hostNetwork: true, where {entry.ref} already is the node's port"
             raise InvalidAnnotation(names.PORTS, text, problem)
-    return (*chosen, *(e for e in workload.entries if e.passthrough and e not in chosen)), True
+    refs = {entry.ref for entry in chosen}
+    return (*chosen, *(e for e in workload.entries if e.passthrough and e.ref not in refs)), True
 
 
 def _pools(notes: dict[str, str]) -> tuple[str, ...] | None:
@@ -141,11 +174,11 @@ def _pools(notes: dict[str, str]) -> tuple[str, ...] | None:
     return pools
 
 
-def _numbers(workload: Workload, annotation: str, wanted: tuple[PortEntry, ...]) -> dict[str, int]:
-    text = workload.annotations.get(annotation)
+def _numbers(ports: _Ports, annotation: str, wanted: tuple[PortEntry, ...]) -> dict[str, int]:
+    text = ports.workload.annotations.get(annotation)
     if text is None:
         return {}
-    pairs = [_pair(workload, annotation, text, word) for word in _words(annotation, text)]
+    pairs = [_pair(ports, annotation, text, word) for word in _words(annotation, text)]
     _refuse_twice(annotation, text, (entry.ref for entry, _ in pairs))
     _refuse_twice(annotation, text, (f"{number}/{entry.protocol}" for entry, number in pairs))
     refs = {entry.ref for entry in wanted}
@@ -155,20 +188,20 @@ def _numbers(workload: Workload, annotation: str, wanted: tuple[PortEntry, ...])
     return {entry.ref: number for entry, number in pairs}
 
 
-def _pair(workload: Workload, annotation: str, text: str, word: str) -> tuple[PortEntry, int]:
+def _pair(ports: _Ports, annotation: str, text: str, word: str) -> tuple[PortEntry, int]:
     ref, equals, number = (part.strip() for part in word.partition("="))
     if not equals or not _NUMBER.fullmatch(number) or not 1 <= int(number) <= LAST_PORT:
         raise InvalidAnnotation(
             annotation, text, f'"{shown(word)}" must be PORT=NUMBER, such as http=10012 (1 to {LAST_PORT})'
         )
-    return _resolve(workload, annotation, text, ref), int(number)
+    return _resolve(ports, annotation, text, ref), int(number)
 
 
 def _words(annotation: str, text: str) -> Iterator[str]:
-    for word in text.split(","):
-        if not word.strip():
+    for word in split(annotation, text):
+        if not word:
             raise InvalidAnnotation(annotation, text, "an empty entry: separate by single commas")
-        yield word.strip()
+        yield word
 
 
 def _refuse_twice(annotation: str, text: str, words: Iterable[str]) -> None:
@@ -179,36 +212,21 @@ def _refuse_twice(annotation: str, text: str, words: Iterable[str]) -> None:
         seen.add(word)
 
 
-def _resolve(workload: Workload, annotation: str, text: str, word: str) -> PortEntry:
-    matches: dict[str, PortEntry] = {e.ref: e for e in reversed(workload.entries) if _means(word, e)}
+def _resolve(ports: _Ports, annotation: str, text: str, word: str) -> PortEntry:
+    matches = ports.declared.meant(word)
     if len(matches) == 1:
-        return matches.popitem()[1]
+        return next(iter(matches.values()))
     if matches:
-        raise InvalidAnnotation(annotation, text, f'"{word}" could be {_either(sorted(matches))}')
-    if any(_means(word, entry) for entry in workload.init_entries):
+        raise InvalidAnnotation(annotation, text, f'"{shown(word)}" could be {_either(sorted(matches))}')
+    if ports.init.meant(word):
         raise InvalidAnnotation(
-            annotation, text, f'"{word}" is a port of an init container, and the kubelet maps none of those'
+            annotation, text, f'"{shown(word)}" is a port of an init container, and the kubelet maps none of those'
         )
-    known = ", ".join(sorted({entry.ref for entry in workload.entries})[:10]) or "none"
+    known = ", ".join(sorted({entry.ref for entry in ports.workload.entries})[:MOST_NAMES]) or "none"
     raise InvalidAnnotation(annotation, text, f'no port "{shown(word)}"; the template has {known}')
 
 
 def _either(words: list[str]) -> str:
+    if len(words) > MOST_NAMES:
+        return f"{', '.join(words[:MOST_NAMES])} or {len(words) - MOST_NAMES} more"
     return ", ".join(words[:-1]) + " or " + words[-1]
-
-
-def _means(word: str, entry: PortEntry) -> bool:
-    """Whether PORT `word` (name, number[/PROTO], container/name, container/number[/PROTO]) is `entry`."""
-    container, slash, rest = word.partition("/")
-    if slash and container == entry.container_name and _names(rest, entry):
-        return True
-    return _names(word, entry)
-
-
-def _names(word: str, entry: PortEntry) -> bool:
-    if word == entry.name and word:
-        return True
-    number, slash, protocol = word.partition("/")
-    if slash and (protocol not in Protocol.__members__ or protocol != entry.protocol):
-        return False
-    return bool(_NUMBER.fullmatch(number)) and int(number) == entry.number

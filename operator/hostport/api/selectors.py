@@ -5,11 +5,14 @@ Sources: `metav1.LabelSelector`; `nodeaffinity.NodeSelector` in k8s.io/component
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 Labels = Mapping[str, str]
+
+_INTEGER = re.compile(r"([+-]?)0*([0-9]{1,19})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +45,19 @@ class Requirement:
         return False
 
     def _compares(self, value: str | None) -> bool:
-        try:
-            have, want = int(value or ""), int(self.values[0])
-        except (ValueError, IndexError):
+        have, want = _int64(value or ""), _int64(self.values[0] if self.values else "")
+        if have is None or want is None:
             return False
         return have > want if self.operator == "Gt" else have < want
+
+
+def _int64(text: str) -> int | None:
+    """As `strconv.ParseInt(text, 10, 64)` reads it, None where it gives an error."""
+    match = _INTEGER.fullmatch(text)
+    if match is None:
+        return None
+    number = int(match[1] + match[2])
+    return number if -(2**63) <= number < 2**63 else None
 
 
 @dataclass(frozen=True, slots=True)

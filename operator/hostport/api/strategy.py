@@ -13,7 +13,9 @@ Amounts = dict[str, Amount]
 MAX_SURGE = "maxSurge"
 MAX_UNAVAILABLE = "maxUnavailable"
 
-_PERCENT = re.compile(r"[0-9]{1,9}%")
+_PERCENT = re.compile(r"[0-9]+%", re.ASCII)
+# The API server takes a percentage of any length. Nobody has so many nodes that it would matter how much more it is.
+_MOST_PERCENT = 10**9
 
 
 class Strategy(NamedTuple):
@@ -59,12 +61,12 @@ class Strategy(NamedTuple):
         where both come out at 0 one Pod may be unavailable.
         """
         share = self.max_surge
-        return share if isinstance(share, int) else -(-int(share[:-1]) * replicas // 100)
+        return share if isinstance(share, int) else -(-_percent(share) * replicas // 100)
 
     def unavailable(self, replicas: int) -> int:
         """How many of `replicas` may be missing meanwhile."""
         share = self.max_unavailable
-        missing = share if isinstance(share, int) else int(share[:-1]) * replicas // 100
+        missing = share if isinstance(share, int) else _percent(share) * replicas // 100
         return missing or int(not self.surge(replicas))
 
 
@@ -79,14 +81,20 @@ def peak(strategy: Strategy | None, replicas: int | None) -> int:
 
 def is_zero(amount: Amount) -> bool:
     """Whether the API server takes it for 0."""
-    return int(str(amount).rstrip("%")) == 0
+    return amount == 0 if isinstance(amount, int) else _percent(amount) == 0
+
+
+def _percent(text: str) -> int:
+    """`25%` as 25, and what is no percentage as 0; above `_MOST_PERCENT` all are the same."""
+    digits = text[:-1].lstrip("0") if _PERCENT.fullmatch(text) else ""
+    return min(_MOST_PERCENT, int(digits[:10] or "0"))
 
 
 def parse_amounts(text: str) -> Amounts:
     """What `hostport/rollout-was` says; nothing where it is not what the operator writes."""
     try:
         raw = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     if not isinstance(raw, dict) or not raw.keys() <= {MAX_SURGE, MAX_UNAVAILABLE}:
         return {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from hostport.api import names
@@ -138,13 +139,7 @@ class Workload:
         return self._numbers(names.ENV_ADDED)
 
     def _numbers(self, annotation: str) -> dict[str, int]:
-        try:
-            raw = json.loads(self.annotations.get(annotation) or "{}")
-        except (ValueError, RecursionError):
-            return {}
-        if not isinstance(raw, dict):
-            return {}
-        return {k: v for k, v in raw.items() if isinstance(v, int) and not isinstance(v, bool)}
+        return _numbers_in(self.annotations.get(annotation) or "{}")
 
     @property
     def home(self) -> Placement:
@@ -171,3 +166,15 @@ def _last_manager(meta: dict[str, Any]) -> str:
     fields = (entry for entry in meta.get("managedFields") or () if not entry.get("subresource"))
     others = [entry for entry in fields if entry.get("manager") != names.MANAGER]
     return str(max(others, key=lambda entry: entry.get("time") or "").get("manager") or "") if others else ""
+
+
+@lru_cache(maxsize=16)
+def _numbers_in(text: str) -> dict[str, int]:
+    """The numbers of a JSON object, not to be changed: a plan asks for them once per port."""
+    try:
+        raw = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(raw, dict):
+        return {}
+    return {k: v for k, v in raw.items() if isinstance(v, int) and not isinstance(v, bool)}

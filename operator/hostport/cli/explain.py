@@ -126,7 +126,7 @@ async def _owner(api: Api, kind: str, namespace: str, name: str) -> str:
     """The key of the workload at the top of an object that exists."""
     collection = paths.pods(namespace) if kind == "Pod" else paths.workloads(kind, namespace)
     try:
-        raw = await api.get(f"{collection}/{name}")
+        raw = await api.get(paths.named(collection, name))
     except NotFound:
         names: list[str] = []
         await pages(api, collection, lambda item: names.append(item["metadata"]["name"]))

@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
 from hostport.allocation.environment import Setting
 from hostport.allocation.plan import Plan
 from hostport.api.podspec import PortEntry
 from hostport.api.workload import KINDS, Workload
+from hostport.cluster.port_lists import Step, added, whole
 
 Operation = dict[str, Any]
-Step = tuple[PortEntry, int, str]
+T = TypeVar("T")
 
 
-def additions(plan: Plan) -> Iterator[Operation]:
-    """The operations, in an order in which none moves what a later one means."""
+def additions(plan: Plan, besides: Collection[int] = ()) -> Iterator[Operation]:
+    """The operations, in an order in which none moves what a later one means.
+
+    `besides`: the containers whose list of ports is written already.
+    """
     workload = plan.workload
     settings = plan.environment.settings if plan.environment is not None else ()
+    passed = (step for step in plan.ports if step[0].passthrough and step[0].container not in besides)
+    all_steps, all_told = _by(passed, lambda step: step[0].container), _by(settings, lambda setting: setting.container)
     for index, container in enumerate(workload.containers):
-        steps = [step for step in plan.ports if step[0].passthrough and step[0].container == index]
-        told = [setting for setting in settings if setting.container == index]
+        steps, told = all_steps.get(index, []), all_told.get(index, [])
         if steps or told:
             path = container_path(workload, index)
             yield _test(f"{path}/name", container.name)
             yield from _ports(f"{path}/ports", steps, empty=not container.has_ports, network=workload.host_network)
             yield from _variables(f"{path}/env", told, empty=not container.has_env)
+
+
+def _by(found: Iterable[T], container: Callable[[T], int]) -> dict[int, list[T]]:
+    made: dict[int, list[T]] = {}
+    for each in found:
+        made.setdefault(container(each), []).append(each)
+    return made
 
 
 def container_path(workload: Workload, index: int) -> str:
@@ -41,29 +53,19 @@ def _ports(path: str, steps: Sequence[Step], *, empty: bool, network: bool) -> I
         if entry.position >= 0:
             yield _test(f"{path}/{entry.position}", entry.raw)
             yield from _changed(f"{path}/{entry.position}", entry, port, ip, network=network)
-    new = [_entry(entry, port, ip) for entry, port, ip in steps if port and not _is_whole(entry)]
+    new = [added(entry, port, ip) for entry, port, ip in steps if port and not whole(entry)]
     if new and empty:
         yield {"op": "add", "path": path, "value": new}
     else:
         yield from ({"op": "add", "path": f"{path}/-", "value": entry} for entry in new)
 
 
-def _is_whole(entry: PortEntry) -> bool:
-    """Whether nothing in an entry is the user's."""
-    return entry.position >= 0 and not entry.raw.get("name") and bool(entry.raw.get("hostPort"))
-
-
 def _changed(place: str, entry: PortEntry, port: int, ip: str, *, network: bool) -> Iterator[Operation]:
     """An entry of ours has another number or goes; one of the user's loses what is ours of it."""
-    if _is_whole(entry):
-        yield {"op": "replace", "path": place, "value": _entry(entry, port, ip)} if port else _remove(place)
+    if whole(entry):
+        yield {"op": "replace", "path": place, "value": added(entry, port, ip)} if port else _remove(place)
     elif entry.raw.get("hostPort") and not network:
         yield _remove(f"{place}/hostPort")
-
-
-def _entry(entry: PortEntry, port: int, ip: str) -> dict[str, Any]:
-    made: dict[str, Any] = {"containerPort": port, "hostPort": port, "protocol": entry.protocol.value}
-    return {**made, "hostIP": ip} if ip else made
 
 
 # Variables

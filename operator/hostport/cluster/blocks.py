@@ -28,11 +28,11 @@ def not_leases(raw: Json, leases: Leases) -> dict[str, str]:
     return {text: why for text, why in reasons if why}
 
 
-def _why_not(key: LeaseKey | None, value: Json, span: Span | None) -> str:
+def _why_not(key: LeaseKey | None, value: object, span: Span | None) -> str:
     """Number and object belong together: a lease in the object of other numbers would be under the wrong lock."""
     if key is None:
         return "its key spells none"
-    if not value.get("owner"):
+    if not isinstance(value, dict) or not value.get("owner"):
         return "it has no owner"
     if span is not None and not span.first <= key.port <= span.last:
         return f"it stands among the leases of {span}"
@@ -44,8 +44,16 @@ def _record(raw: Json) -> Json:
 
 
 def _span(raw: Json) -> Span | None:
-    numbers = raw["spec"].get("numbers")
-    return Span.parse(numbers) if numbers else home_span(raw)
+    numbers = (raw.get("spec") or {}).get("numbers")
+    return _parsed(numbers) or home_span(raw)
+
+
+def _parsed(text: object) -> Span | None:
+    """The span that a word spells, None where it spells none."""
+    try:
+        return Span.parse(str(text)) if text else None
+    except ValueError:
+        return None
 
 
 def stored(raw: Json) -> Stored:
@@ -58,9 +66,9 @@ def home_span(raw: Json) -> Span | None:
 
     Leases without a block were written by hand: the lowest number says which block they must be.
     """
-    text = (raw.get("status") or {}).get("block")
-    if text:
-        return Span.parse(text)
+    told = _parsed((raw.get("status") or {}).get("block"))
+    if told is not None:
+        return told
     keys = [key for key in map(LeaseKey.parse, _record(raw)) if key is not None]
     return Span.around(min(key.port for key in keys)) if keys else None
 
@@ -78,7 +86,7 @@ class KubernetesBlocks:
 
     async def hold(self, pool: str) -> None:
         """Put the finalizer on a pool."""
-        path = f"{paths.POOLS}/{pool}"
+        path = paths.named(paths.POOLS, pool)
         try:
             raw = await self._api.get(path)
             meta = raw["metadata"]
@@ -93,7 +101,7 @@ class KubernetesBlocks:
 
     async def release(self, pool: str) -> None:
         """Take the finalizer off a pool that has no leases any more."""
-        path = f"{paths.POOLS}/{pool}"
+        path = paths.named(paths.POOLS, pool)
         meta = (await self._api.get(path))["metadata"]
         kept = [name for name in meta.get("finalizers") or () if name != FINALIZER]
         await self._api.patch(path, {"metadata": {"resourceVersion": meta["resourceVersion"], "finalizers": kept}})
@@ -109,7 +117,7 @@ class KubernetesBlocks:
         """Make the object of a further block; the pool's own status is there already."""
         try:
             if not block.home:
-                pool = await self._api.get(f"{paths.POOLS}/{block.pool}")
+                pool = await self._api.get(paths.named(paths.POOLS, block.pool))
                 return stored(await self._api.create(paths.BLOCKS, _manifest(block, pool["metadata"]["uid"])))
         except Conflict:
             pass
@@ -135,7 +143,7 @@ class KubernetesBlocks:
 
     async def remove(self, block: Block) -> None:
         """Delete an empty block: finalizer first, or it would stay."""
-        path = f"{paths.BLOCKS}/{block.name}"
+        path = paths.named(paths.BLOCKS, block.name)
         try:
             await self._api.patch(path, {"metadata": {"resourceVersion": block.version, "finalizers": None}})
             await self._api.delete(path)
@@ -149,7 +157,7 @@ def _merged(lease: Lease | None) -> Json | None:
 
 
 def _path(block: Block) -> str:
-    return f"{paths.POOLS}/{block.pool}" if block.home else f"{paths.BLOCKS}/{block.name}"
+    return paths.named(paths.POOLS, block.pool) if block.home else paths.named(paths.BLOCKS, block.name)
 
 
 def _manifest(block: Block, pool_uid: str) -> Json:

@@ -17,9 +17,13 @@ from urllib.parse import urlencode
 import aiohttp
 import orjson
 import yaml
+from yarl import URL
 
+from hostport.api.errors import shown
 from hostport.cluster.complaints import Complaints
-from hostport.cluster.errors import ApiError, Busy, Forbidden, Gone, Passing, Unreachable, error_for
+from hostport.cluster.errors import ApiError, Busy, Forbidden, Garbled, Passing, Unreachable, error_for
+from hostport.cluster.lines import lines
+from hostport.cluster.unreadable import Unreadable
 
 if TYPE_CHECKING:
     # Imported where it is used: it takes most of a second, and `--help` and completion can do without.
@@ -34,6 +38,7 @@ _TRIES = 5
 _LONGEST_WAIT_SECONDS = 15.0
 # Where there are bookmarks they come every minute; a watch that is silent for longer is begun anew.
 _WATCH_SECONDS = 290
+_LONGEST_REASON = 500
 _SILENCE_SECONDS = 75.0
 
 _POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
@@ -53,12 +58,14 @@ class NoCluster(ApiError):
 class Api:
     """Requests by path. Every method raises `ApiError`; what will pass by itself is logged here, once per cause.
 
+    `unreadable` are those of the objects that were read with it that nobody could understand.
     `namespace` is the one that the kubeconfig's context names.
     """
 
     def __init__(self, client: ApiClient, namespace: str = "default") -> None:
         self._client = client
         self.complaints = Complaints()
+        self.unreadable = Unreadable()
         self.namespace = namespace
 
     @classmethod
@@ -114,26 +121,28 @@ class Api:
         }
         limits = aiohttp.ClientTimeout(total=None, sock_connect=_TIMEOUT_SECONDS, sock_read=_SILENCE_SECONDS)
         try:
-            async for event in self._events(_with(path, query), limits):
-                if event["type"] == "ERROR":
-                    raise _watch_error(event["object"], path)
-                yield event["type"], event["object"]
+            async for kind, raw in self._events(_with(path, query), limits):
+                if kind == "ERROR":
+                    raise _watch_error(raw, path)
+                yield kind, raw
         except (Passing, Forbidden) as error:
             self._complain(error)
             raise
 
-    async def _events(self, path: str, limits: aiohttp.ClientTimeout) -> AsyncIterator[Json]:
+    async def _events(self, path: str, limits: aiohttp.ClientTimeout) -> AsyncIterator[tuple[str, Json]]:
         response = await self._send("GET", path, None, {}, limits)
         try:
             await _raise_for(response, f"GET {path}")
             self.complaints.worked()
-            async for line in response.content:
-                yield orjson.loads(line)
+            async for line in lines(response.content.iter_any()):
+                yield _event(line)
         except TimeoutError:
             # Bookmarks begin with the first event: on a quiet kind silence is no fault, nor is it a proof of life.
             return
-        except (aiohttp.ClientError, ValueError) as error:
-            raise Unreachable(0, _say(error), f"GET {path}") from error
+        except ApiError:
+            raise
+        except Exception as error:
+            raise _no_answer(error, f"GET {path}") from error
         finally:
             response.close()
 
@@ -155,6 +164,7 @@ class Api:
         if isinstance(error, Forbidden) and error.is_farewell:
             return
         cause = f"HTTP {error.status}" if error.status else "no answer"
+        cause = "an answer that can't be read" if isinstance(error, Garbled) else cause
         self.complaints.failed(f"{cause} from the API server", f"{cause} from the API server ({error})")
 
     async def _once(self, method: str, path: str, body: Any, headers: Mapping[str, str]) -> Json:
@@ -163,8 +173,10 @@ class Api:
         try:
             await _raise_for(response, f"{method} {path}")
             return dict(orjson.loads(await response.read()))
-        except (TimeoutError, aiohttp.ClientError, ValueError) as error:
-            raise Unreachable(0, _say(error), f"{method} {path}") from error
+        except ApiError:
+            raise
+        except Exception as error:
+            raise _no_answer(error, f"{method} {path}") from error
         finally:
             response.release()
 
@@ -172,14 +184,15 @@ class Api:
         self, method: str, path: str, body: Any, headers: Mapping[str, str], limits: aiohttp.ClientTimeout
     ) -> aiohttp.ClientResponse:
         sent = {"Accept": "application/json", "User-Agent": "hostport-operator", **headers}
-        url = self._client.configuration.host + path
+        # As it is written: by itself yarl would unquote what can be, and resolve dots.
+        url = URL(self._client.configuration.host + path, encoded=True)
         try:
             await self._client.update_params_for_auth(sent, [], ["BearerToken"], path, method, body)
             answer = await self._client.rest_client.request(  # type: ignore[no-untyped-call]
                 method, url, headers=sent, body=body, _request_timeout=limits
             )
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            raise Unreachable(0, _say(error), f"{method} {path}") from error
+        except Exception as error:
+            raise _no_answer(error, f"{method} {path}") from error
         raw: aiohttp.ClientResponse = answer.response
         return raw
 
@@ -242,10 +255,25 @@ def _seconds(retry_after: str | None) -> float | None:
     return float(retry_after) if retry_after and retry_after.isdecimal() else None
 
 
+def _event(line: bytes) -> tuple[str, Json]:
+    event = orjson.loads(line)
+    return str(event["type"]), dict(event["object"])
+
+
+def _no_answer(error: Exception, request: str) -> Unreachable:
+    """Whatever goes wrong between us and the API server will pass; what it was is told.
+
+    aiohttp's parsers, TLS and proxies raise more than `ClientError` and `OSError`.
+    """
+    network = isinstance(error, (aiohttp.ClientError, OSError))
+    kind = Garbled if isinstance(error, (ValueError, LookupError, TypeError)) and not network else Unreachable
+    return kind(0, shown(_say(error), _LONGEST_REASON), request)
+
+
 def _watch_error(status: Json, path: str) -> ApiError:
-    code = int(status.get("code") or 500)
+    code = status.get("code") if isinstance(status.get("code"), int) else 500
     message = str(status.get("message") or "the watch ended with an error")
-    return Gone(410, message, f"watch {path}") if code == 410 else error_for(code, message, f"watch {path}")
+    return error_for(code or 500, message, f"watch {path}")
 
 
 def _say(error: BaseException) -> str:

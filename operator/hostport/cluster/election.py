@@ -63,7 +63,7 @@ class Candidate:
         self, api: Api, namespace: str, identity: str, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         self._api = api
-        self._path = f"{paths.leases(namespace)}/{NAME}"
+        self._path = paths.named(paths.leases(namespace), NAME)
         self._collection = paths.leases(namespace)
         self._monotonic = monotonic
         self._seen = Record("")

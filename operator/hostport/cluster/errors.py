@@ -5,6 +5,7 @@
     ApiError
     ├── Passing
     │   ├── Unreachable    no answer: the request may or may not have been carried out
+    │   │   └── Garbled    an answer that can't be read: of a watch, list again
     │   └── Busy           429, 5xx: try again later
     ├── NotFound       404
     ├── Conflict       409: the object has changed since it was read, or a name is taken
@@ -41,6 +42,10 @@ class Passing(ApiError):
 
 class Unreachable(Passing):
     """The connection failed or timed out; a write may have been carried out all the same."""
+
+
+class Garbled(Unreachable):
+    """An answer was cut off, is too long, or is not what was asked for. A watch would bring it again and again."""
 
 
 class NotFound(ApiError):

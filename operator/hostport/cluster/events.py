@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from secrets import token_hex
 
+from hostport.api.errors import escaped
 from hostport.api.names import REPORTER
 from hostport.cluster import paths
 from hostport.cluster.client import Api, Json
@@ -93,6 +94,8 @@ class Teller:
             except ApiError as error:
                 about = f"{note.reason} on {note.kind}/{note.name}"
                 logger.log(level_of(error), "event %s not posted: %s", about, error)
+            except Exception:  # an answer that nobody thought of must not silence all others
+                logger.exception("an event is not posted: please report this")
             finally:
                 self._queue.task_done()
 
@@ -114,17 +117,17 @@ class Teller:
                 return
         namespace = note.namespace or "default"
         made = await self._api.create(paths.events(namespace), self._manifest(note, namespace))
-        self._posted[note] = _Posted(f"{paths.events(namespace)}/{made['metadata']['name']}")
+        self._posted[note] = _Posted(paths.named(paths.events(namespace), str(made["metadata"]["name"])))
         while len(self._posted) > _REMEMBERED:
             self._posted.popitem(last=False)
 
     def _manifest(self, note: Note, namespace: str) -> Json:
-        text = note.text if len(note.text) <= _LONGEST_NOTE else note.text[: _LONGEST_NOTE - 3] + "..."
+        text = _cut(escaped(note.text))
         regarding = {"apiVersion": note.api_version, "kind": note.kind, "name": note.name, "uid": note.uid}
         return {
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
-            "metadata": {"name": f"{note.name[:200]}.{token_hex(8)}", "namespace": namespace},
+            "metadata": {"name": f"{note.name[:200].rstrip('.-')}.{token_hex(8)}", "namespace": namespace},
             "eventTime": _micro_now(),
             "reportingController": REPORTER,
             "reportingInstance": self._instance[:128],
@@ -134,6 +137,13 @@ class Teller:
             "note": text,
             "regarding": {**regarding, **({"namespace": note.namespace} if note.namespace else {})},
         }
+
+
+def _cut(text: str) -> str:
+    """A text of at most as many bytes as the API server takes in a note (`NoteLengthLimit`, counted in bytes)."""
+    if len(text) <= _LONGEST_NOTE and len(text.encode()) <= _LONGEST_NOTE:
+        return text
+    return text[:_LONGEST_NOTE].encode()[: _LONGEST_NOTE - 3].decode(errors="ignore") + "..."
 
 
 def _micro_now() -> str:

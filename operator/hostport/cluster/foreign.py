@@ -8,7 +8,8 @@ from typing import Any
 from hostport.allocation.state import ForeignUse, State
 from hostport.api.placement import Placement
 from hostport.api.podspec import Claim, claims
-from hostport.api.ports import Protocol
+from hostport.api.ports import Protocol, known_protocol
+from hostport.api.references import key_of
 from hostport.api.workload import Workload
 from hostport.node.report import Report
 
@@ -40,29 +41,32 @@ def pod_owner(pod: Json) -> str:
 
     A ReplicaSet of a Deployment is named `<deployment>-<pod-template-hash>` and its Pods carry that hash as a label
     (pkg/controller/deployment/sync.go), a Job of a CronJob `<cronjob>-<minutes>` (pkg/controller/cronjob/utils.go).
+    Anybody may write a reference into his own Pod: one to what no object can be called is none.
     """
     meta = pod["metadata"]
-    namespace = meta["namespace"]
-    owner = next((o for o in meta.get("ownerReferences") or () if o.get("controller")), None)
-    if owner is None:
-        return f"Pod/{namespace}/{meta['name']}"
-    kind, name = owner["kind"], owner["name"]
-    template_hash = (meta.get("labels") or {}).get("pod-template-hash")
-    if kind == "ReplicaSet" and template_hash and name.endswith(f"-{template_hash}"):
-        return f"Deployment/{namespace}/{name[: -len(template_hash) - 1]}"
-    stem, _, minutes = name.rpartition("-")
-    if kind == "Job" and stem and minutes.isdigit() and len(minutes) >= 8:
-        return f"CronJob/{namespace}/{stem}"
-    return f"{kind}/{namespace}/{name}"
+    namespace = str(meta["namespace"])
+    owner: Json = next((o for o in meta.get("ownerReferences") or () if o.get("controller")), {})
+    top = _top(owner.get("kind"), str(owner.get("name")), (meta.get("labels") or {}).get("pod-template-hash"))
+    return key_of(top[0], namespace, top[1]) or f"Pod/{namespace}/{meta['name']}"
+
+
+def _top(kind: object, name: str, template_hash: str | None) -> tuple[object, str]:
+    """Kind and name of what has made a controller, as far as its own name shows it."""
+    stem, _, end = name.rpartition("-")
+    if kind == "ReplicaSet" and template_hash and end == template_hash:
+        return "Deployment", stem
+    if kind == "Job" and stem and end.isdigit() and len(end) >= 8:
+        return "CronJob", stem
+    return kind, name
 
 
 def service_use(service: Json) -> ForeignUse | None:
     """The nodePorts of a Service, which kube-proxy opens on every node; None where it has none."""
     spec, meta = service["spec"], service["metadata"]
     taken = {
-        Claim(Protocol(port.get("protocol") or "TCP"), int(port["nodePort"]))
+        Claim(protocol, int(port["nodePort"]))
         for port in spec.get("ports") or ()
-        if port.get("nodePort")
+        if port.get("nodePort") and (protocol := known_protocol(port.get("protocol")))
     }
     if spec.get("healthCheckNodePort"):
         taken.add(Claim(Protocol.TCP, int(spec["healthCheckNodePort"])))

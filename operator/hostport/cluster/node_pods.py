@@ -14,7 +14,7 @@ from hostport.node.verdict import PodFacts
 
 async def pods_of(api: Api, node: str) -> list[PodFacts]:
     """The Pods that run on a node; raises `NotFound` where there is no node of that name, and other `ApiError`s."""
-    await api.get(f"{paths.NODES}/{node}")
+    await api.get(paths.named(paths.NODES, node))
     found: list[PodFacts] = []
     query = {"fieldSelector": f"spec.nodeName={node}", "limit": "500"}
     while True:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Protocol
 
+from hostport.api.errors import shown
 from hostport.cluster.client import Api, Json
-from hostport.cluster.errors import ApiError, Gone, NotFound, WentBack, level_of
+from hostport.cluster.errors import ApiError, Garbled, Gone, NotFound, WentBack, level_of
+from hostport.cluster.unreadable import identity
 
 _PAGE = "500"
 _LONGEST_PAUSE_SECONDS = 30.0
@@ -44,19 +47,38 @@ async def _each_page(api: Api, path: str, **selectors: str) -> AsyncIterator[tup
     """The version of the list, the same for each page, and what stands on the page."""
     query = {"limit": _PAGE, **selectors}
     while True:
-        page = await api.get(path, **query)
-        yield int(page["metadata"]["resourceVersion"]), page["items"]
-        token = page["metadata"].get("continue")
+        version, items, token = _page(api, path, await api.get(path, **query))
+        yield version, items
         if not token:
             return
         query["continue"] = token
 
 
-async def pages(api: Api, path: str, take: Callable[[Json], object], **selectors: str) -> None:
-    """Hand every object of a collection to `take`; `selectors` as the API server calls them (fieldSelector, …)."""
+def _page(api: Api, path: str, page: Json) -> tuple[int, list[Json], str]:
+    """Version, objects and continue token of a page; raises `Garbled`."""
+    try:
+        meta = page["metadata"]
+        return int(meta["resourceVersion"]), list(page["items"] or ()), str(meta.get("continue") or "")
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        garbled = Garbled(0, f"an answer that is no list ({type(error).__name__})", f"GET {path}")
+        api.complaints.failed("an answer that is no list", str(garbled))
+        raise garbled from error
+
+
+async def pages(api: Api, path: str, take: Callable[[Json], object], **selectors: str) -> bool:
+    """Hand every object of a collection to `take`; `selectors` as the API server calls them (fieldSelector, …).
+
+    Tells whether all of them could be read.
+    """
+    complete = True
     async for _, items in _each_page(api, path, **selectors):
         for raw in items:
-            take(raw)
+            done = False
+            with api.unreadable.reading(path, raw):
+                take(raw)
+                done = True
+            complete &= done
+    return complete
 
 
 async def read_into(api: Api, path: str, sink: Sink, since: int = 0) -> int:
@@ -64,19 +86,43 @@ async def read_into(api: Api, path: str, sink: Sink, since: int = 0) -> int:
 
     Raises `WentBack` where the server is not as far as `since`, or as what the sink remembers.
     """
-    before, present, version = set(sink.known()), set[str](), since
+    before, present, there, version = set(sink.known()), set[str](), set[str](), since
+    complete = True
     async for version, items in _each_page(api, path):
         _must_not_precede(path, version, since)
         for raw in items:
-            known = sink.version(sink.key(raw))
-            if known <= version:
-                _must_not_precede(path, version_of(raw), known)
-            key = sink.seen(raw)
-            if key is not None:
-                present.add(key)
-    for key in before - present:
-        sink.gone(key)
+            there.add(identity(raw))
+            found = _take_listed(api, path, sink, raw, version)
+            complete &= found is not None
+            present |= found or set()
+    api.unreadable.keep_only(path, there)
+    # An object that does not even say what it is may be any of those that are missing.
+    for key in before - present if complete else ():
+        _let_go(sink, key)
     return version
+
+
+def _take_listed(api: Api, path: str, sink: Sink, raw: Json, version: int) -> set[str] | None:
+    """Hand a listed object to a sink; the keys that are there with it, None where it can't be told which.
+
+    What can't be read is there all the same: what is known of it from before stands.
+    """
+    key = None
+    with api.unreadable.reading(path, raw):
+        key = sink.key(raw)
+        known = sink.version(key)
+        if known <= version:
+            _must_not_precede(path, version_of(raw), known)
+        kept = sink.seen(raw)
+        return {kept} if kept is not None else set()
+    return {key} if key is not None else None
+
+
+def _let_go(sink: Sink, key: str) -> None:
+    try:
+        sink.gone(key)
+    except Exception:
+        logger.exception("%s is gone and can't be forgotten: please report this", shown(key))
 
 
 async def read_patiently(api: Api, path: str, sink: Sink, since: int = 0) -> int:
@@ -110,6 +156,7 @@ class Mirror:
         self._sink = sink
         self._cut = cut
         self._version = 0
+        self._waits = pauses()
         self.listed = asyncio.Event()
 
     async def run(self) -> None:
@@ -120,6 +167,8 @@ class Mirror:
                 await self._follow()
             except Gone:
                 logger.info("%s: the server has forgotten where we were, listing again", self.path)
+            except Garbled:
+                logger.info("%s: listing again, to get past what can't be read", self.path)
 
     async def _list(self) -> None:
         self._version = await read_patiently(self._api, self.path, self._sink, self._version)
@@ -128,8 +177,8 @@ class Mirror:
         self.listed.set()
 
     async def _follow(self) -> None:
-        """Watch on, over and over; ends with `Gone`."""
-        waits, broken = pauses(), False
+        """Watch on, over and over; ends with `Gone`, or with `Garbled`."""
+        broken = False
         while True:
             began = time.monotonic()
             try:
@@ -141,20 +190,32 @@ class Mirror:
                 raise
             except ApiError as error:
                 broken = True
-                waits = pauses() if time.monotonic() - began > _LASTED_SECONDS else waits
-                pause = next(waits)
-                logger.log(level_of(error), "%s; trying again in %.1f s", error, pause)
-                await asyncio.sleep(pause)
+                await self._rest(error, time.monotonic() - began)
+                if isinstance(error, Garbled):
+                    # From where we were, the watch would bring the same again; a list goes past it.
+                    raise
+
+    async def _rest(self, error: ApiError, lasted: float) -> None:
+        """Wait before the next try, longer each time, whether lists succeed in between or not."""
+        if lasted > _LASTED_SECONDS:
+            self._waits = pauses()
+        pause = next(self._waits)
+        logger.log(level_of(error), "%s; trying again in %.1f s", error, pause)
+        await asyncio.sleep(pause)
 
     async def _watch(self) -> None:
         async for kind, raw in self._api.watch(self.path, str(self._version)):
-            self._take(kind, raw)
-            self._version = version_of(raw)
+            with self._api.unreadable.reading(self.path, raw):
+                self._take(kind, raw)
+            if kind == "DELETED":
+                self._api.unreadable.forget(self.path, raw)
+            with contextlib.suppress(LookupError, TypeError, ValueError):  # the next one will say where we are
+                self._version = version_of(raw)
 
     async def _come_back(self) -> None:
         """A server that has been restored would let us wait, without a word, for what it has done once before."""
-        page = await self._api.get(self.path, limit="1")
-        _must_not_precede(self.path, int(page["metadata"]["resourceVersion"]), self._version)
+        version, *_ = _page(self._api, self.path, await self._api.get(self.path, limit="1"))
+        _must_not_precede(self.path, version, self._version)
         self._cut()
 
     def _take(self, kind: str, raw: Json) -> None:
@@ -170,7 +231,8 @@ class OptionalMirror(Mirror):
     async def _list(self) -> None:
         while not await self._is_served():
             for key in list(self._sink.known()):
-                self._sink.gone(key)
+                _let_go(self._sink, key)
+            self._api.unreadable.keep_only(self.path, ())
             self.listed.set()
             await asyncio.sleep(_ABSENT_SECONDS)
         await super()._list()

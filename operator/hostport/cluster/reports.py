@@ -20,7 +20,7 @@ class NodeReport:
     def __init__(self, api: Api, node: str, node_uid: str) -> None:
         self._api = api
         self._node = node
-        self._path = f"{paths.REPORTS}/{node}"
+        self._path = paths.named(paths.REPORTS, node)
         owner = {"apiVersion": "v1", "kind": "Node", "name": node, "uid": node_uid}
         self._metadata: Json = {"ownerReferences": [owner]} if node_uid else {}
         self._owned = False

@@ -17,7 +17,7 @@ def stuck_pod(pod: Json) -> Stuck | None:
     spec, meta = pod["spec"], pod["metadata"]
     if spec.get("nodeName") or not _is_refused(pod):
         return None
-    owner = next((o["name"] for o in meta.get("ownerReferences") or () if o.get("controller")), "")
+    owner = next((str(o.get("name") or "") for o in meta.get("ownerReferences") or () if o.get("controller")), "")
     return Stuck(
         meta["namespace"], meta["name"], meta["uid"], pod_owner(pod), owner, claims(spec), Placement.parse(spec)
     )

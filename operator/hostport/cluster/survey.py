@@ -56,7 +56,8 @@ class Survey:
         )
         await self._reports()
         _ = self.state.scopes  # takers hold sets of nodes, which are filled when they are asked for
-        return Evidence(self.state, self.entries, self.workloads, self.unreadable, self.counts)
+        objects = [(unread.subject, unread.reason) for unread in self._api.unreadable]
+        return Evidence(self.state, self.entries, self.workloads, self.unreadable, self.counts, objects)
 
     async def _ledger(self, strict: bool) -> None:
         try:

@@ -17,6 +17,7 @@ from hostport.api.workload import KINDS, Workload
 from hostport.cluster import paths
 from hostport.cluster.additions import additions, container_path
 from hostport.cluster.client import JSON_PATCH, Api
+from hostport.cluster.port_lists import whole_lists
 
 Operation = dict[str, Any]
 
@@ -32,13 +33,15 @@ async def write(api: Api, plan: Plan) -> int:
 
 def operations(plan: Plan) -> list[Operation]:
     """The patch. The generation stands for the whole template; status updates, which are many, do not move it."""
-    workload = plan.workload
+    workload, lists = plan.workload, whole_lists(plan)
+    single = [step for step in plan.ports if not step[0].passthrough and step[0].container not in lists]
     return [
         _test("/metadata/uid", workload.uid),
         _test("/metadata/generation", workload.generation),
         *_asked(workload),
-        *(step for entry, port, ip in plan.ports if not entry.passthrough for step in _port(workload, entry, port, ip)),
-        *additions(plan),
+        *(operation for step in single for operation in _port(workload, *step)),
+        *(operation for index, (was, now) in lists.items() for operation in _list(workload, index, was, now)),
+        *additions(plan, lists),
         *_strategy(plan),
         *_affinity(plan),
         *_assigned(plan),
@@ -63,6 +66,14 @@ def _port(workload: Workload, entry: PortEntry, port: int, ip: str) -> Iterator[
         yield {"op": "remove", "path": f"{place}/hostPort"}
         if ip and entry.raw.get("hostIP"):
             yield {"op": "remove", "path": f"{place}/hostIP"}
+
+
+def _list(workload: Workload, index: int, was: list[Operation], now: list[Operation]) -> Iterator[Operation]:
+    container = container_path(workload, index)
+    yield _test(f"{container}/name", workload.containers[index].name)
+    if was:
+        yield _test(f"{container}/ports", was)
+    yield {"op": "add", "path": f"{container}/ports", "value": now}
 
 
 def _strategy(plan: Plan) -> Iterator[Operation]:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from hostport.api.names import FINALIZER
 from hostport.cluster import paths
 from hostport.cluster.client import Api, Json
+from hostport.cluster.election import NAME
 from hostport.cluster.errors import Conflict, NotFound
 from hostport.cluster.reader import pages
 
@@ -63,7 +64,7 @@ async def holdings(api: Api) -> Holdings:
 async def stop(api: Api, operator: str) -> None:
     """Scale an operator's Deployment to 0 and wait until its Pods are gone; raises `StillAtWork`."""
     namespace, name = operator.split("/")
-    path = f"{paths.workloads('Deployment', namespace)}/{name}"
+    path = paths.named(paths.workloads("Deployment", namespace), name)
     await api.patch(path, {"spec": {"replicas": 0}})
     for _ in range(int(_PATIENCE_SECONDS / _LOOK_SECONDS)):
         # Pods that are terminating are in no count of the Deployment's, so the Pods themselves are asked for.
@@ -80,7 +81,7 @@ async def stop(api: Api, operator: str) -> None:
 async def check_stopped(api: Api, namespace: str) -> None:
     """Nobody renews the leader's Lease; raises `StillAtWork`."""
     try:
-        spec = (await api.get(f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/hostport-operator"))["spec"]
+        spec = (await api.get(paths.named(paths.leases(namespace), NAME)))["spec"]
     except NotFound:
         return
     if spec.get("holderIdentity") and spec.get("renewTime"):
@@ -91,12 +92,13 @@ async def check_stopped(api: Api, namespace: str) -> None:
 
 async def let_go(api: Api, path: str, name: str) -> None:
     """Take our finalizer off a pool or block; what is gone already is gone."""
+    path = paths.named(path, name)
     while True:
         try:
-            meta = (await api.get(f"{path}/{name}"))["metadata"]
+            meta = (await api.get(path))["metadata"]
             kept = [word for word in meta.get("finalizers") or () if word != FINALIZER]
             body = {"metadata": {"resourceVersion": meta["resourceVersion"], "finalizers": kept}}
-            await api.patch(f"{path}/{name}", body)
+            await api.patch(path, body)
         except Conflict:
             continue  # somebody wrote it just now
         except NotFound:

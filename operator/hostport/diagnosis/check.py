@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import NamedTuple
@@ -15,7 +15,8 @@ from hostport.allocation.summary import summarize
 from hostport.api.lease import Lease, LeaseKey
 from hostport.api.names import AUTO
 from hostport.api.ports import Protocol, ips_overlap
-from hostport.api.workload import KINDS, Workload
+from hostport.api.references import is_workload
+from hostport.api.workload import Workload
 
 
 class Entry(NamedTuple):
@@ -48,7 +49,7 @@ class Finding(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """All that was read. `unreadable`: an object, a key in its record that is no lease, and why not; `counts`: the
-    figures in statuses, where they are to be compared.
+    figures in statuses, where they are to be compared; `objects`: those that can't be read at all, and why not.
     """
 
     state: State
@@ -56,6 +57,7 @@ class Evidence:
     workloads: Mapping[str, Workload]
     unreadable: list[tuple[str, str, str]]
     counts: Mapping[str, Mapping[str, int]]
+    objects: Sequence[tuple[str, str]] = ()
 
 
 def check(evidence: Evidence) -> list[Finding]:
@@ -119,12 +121,6 @@ def _without_workload(evidence: Evidence) -> Iterator[Finding]:
             yield Finding("NoWorkload", subject, f"leased to {owner}, which does not ask for it ({AUTO})", *concerns)
 
 
-def is_workload(owner: str) -> bool:
-    """Whether an owner spells Kind/namespace/name of a kind that there is here; a newer version may know more."""
-    kind, *names = owner.split("/")
-    return kind in KINDS and len(names) == 2 and all(names)
-
-
 def _differing(evidence: Evidence) -> Iterator[Finding]:
     """Active leases whose number is not in the template of their owner, for whatever a crash left half done."""
     standing = Counter((entry.lease.owner, entry.lease.grant) for entry in evidence.entries)
@@ -152,7 +148,10 @@ def _active(evidence: Evidence) -> Iterator[Entry]:
 
 
 def _unreadable(evidence: Evidence) -> Iterator[Finding]:
-    """Entries of a record that say nothing."""
+    """Objects that nobody could understand, and entries of a record that say nothing."""
+    for subject, why in evidence.objects:
+        text = f"can't be read ({why}), so that what it claims is not known here; mend or delete it, and report this"
+        yield Finding("Unreadable", subject, text)
     for where, key, why in evidence.unreadable:
         text = f"{key!r} is no lease: {why}; take it out of the status"
         yield Finding("Unreadable", where, text, (), where.partition(" ")[2])

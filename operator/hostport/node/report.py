@@ -125,7 +125,7 @@ def parse(raw: Json) -> Report:
     listeners = ((claim, _who(entry)) for entry in status.get("listeners") or () if (claim := _claim(entry)))
     stale = (_claim(entry) for entry in status.get("hostPorts") or () if entry.get("stale"))
     owners = meta.get("ownerReferences") or ()
-    uid = next((str(owner["uid"]) for owner in owners if owner.get("kind") == "Node"), "")
+    uid = next((str(owner.get("uid") or "") for owner in owners if owner.get("kind") == "Node"), "")
     return Report(
         str(meta["name"]), uid, tuple(listeners), frozenset(filter(None, stale)), _span(status.get("ephemeralPorts"))
     )

@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 from hostport.allocation.plan import Plan
+from hostport.api.references import is_workload
 from hostport.api.workload import KINDS, Kind, Workload
 from hostport.cluster import paths, templates
 from hostport.cluster.client import Json
@@ -132,10 +133,10 @@ class Delivery:
             logger.warning("%s PatchRefused: %s", workload.key, text, extra=fields)
 
     async def _confirm(self, key: str) -> None:
-        kind = KINDS.get(key.partition("/")[0])
-        if kind is None or key.count("/") != 2:
+        if not is_workload(key):
             logger.warning("a lease belongs to %r, which is no workload: take it out by hand", key)
             return
+        kind = KINDS[key.partition("/")[0]]
         try:
             async with self._slots:
                 raw = await self._office.api.get(paths.workload(key))
@@ -145,7 +146,8 @@ class Delivery:
             logger.log(level_of(error), "can't tell whether %s is gone: %s", key, error, extra={"workload": key})
             await self._pause(key)
         else:
-            self._found(kind, raw)
+            with self._office.api.unreadable.reading(paths.workloads(kind.name), raw):
+                self._found(kind, raw)
 
     async def _pause(self, key: str, at_least: float = 0.0) -> None:
         pause = max(at_least, min(_LONGEST_PAUSE_SECONDS, self._pauses.get(key, _FIRST_PAUSE_SECONDS / 2) * 2))

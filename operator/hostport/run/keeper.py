@@ -9,6 +9,7 @@ from functools import partial
 
 from hostport.allocation.settle import next_steps
 from hostport.allocation.state import ForeignUse
+from hostport.api.lease import Lease
 from hostport.cluster import paths
 from hostport.cluster.client import Json
 from hostport.cluster.errors import ApiError, Conflict, level_of
@@ -94,13 +95,15 @@ class Keeper:
         before = {(c.pool, c.key): book.get(c.pool, c.key) for c in steps}
         leaving = {lease.namespace for lease in before.values() if lease is not None and not lease.released}
         live: dict[str, ForeignUse] = {}
+        doubtful: set[str] = set()
         for namespace in leaving:
-            await pages(self._office.api, paths.pods(namespace), partial(_note, live))
+            if not await pages(self._office.api, paths.pods(namespace), partial(_note, live)):
+                doubtful.add(namespace)
         # While the list was read the watch may have told of a Pod in it that it is gone, and won't tell so again: what
         # is remembered of Pods is the watch's alone.
         with self._office.state.supposing(live):
             scarce = {(c.pool, c.key) for c in next_steps(self._office.state, self._rested, clock.now())}
-        return [c for c in steps if (c.pool, c.key) in scarce]
+        return [c for c in steps if (c.pool, c.key) in scarce and not _is_of(before[c.pool, c.key], doubtful)]
 
     async def _let_go(self) -> None:
         """A pool that is being deleted goes when its last lease has gone, its blocks first."""
@@ -111,6 +114,11 @@ class Keeper:
                         await self._office.store.remove(block)
                 with contextlib.suppress(Conflict):  # somebody wrote the pool just now: at the next look
                     await self._office.store.release(name)
+
+
+def _is_of(lease: Lease | None, namespaces: set[str]) -> bool:
+    """Whether it is a number still in use by somebody there: a Pod that can't be read may be on any."""
+    return lease is not None and not lease.released and lease.namespace in namespaces
 
 
 def _note(uses: dict[str, ForeignUse], pod: Json) -> None:

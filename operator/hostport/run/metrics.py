@@ -62,6 +62,9 @@ class Metrics:
         self.node_stale_rules = Gauge(
             "hostport_node_stale_rules", "HostPort rules on nodes whose Pod is gone.", registry=registry
         )
+        self.unreadable = Gauge(
+            "hostport_unreadable_objects", "Objects that can't be read now and are passed over.", registry=registry
+        )
         self.events_dropped = Counter("hostport_events_dropped", "Events over the limit.", registry=registry)
         build = Gauge("hostport_build_info", "Always 1.", ["version"], registry=registry)
         build.labels(version("hostport-operator")).set(1)

@@ -46,6 +46,7 @@ class Office:
     def open(cls, api: Api, instance: str, node_ports: tuple[int, int], namespace: str = "") -> Office:
         """An office at a cluster; nothing is read yet."""
         metrics, state, store = Metrics(), State(), KubernetesBlocks(api)
+        metrics.unreadable.set_function(lambda: len(api.unreadable))
         leadership = Leadership(metrics.leader)
         teller = Teller(api, instance, metrics.events_dropped.inc)
         ledger = Ledger(store, state.book, state.put, metrics.committed)

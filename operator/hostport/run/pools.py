@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 
-from hostport.api.errors import BadRange
 from hostport.api.pool import Pool
+from hostport.cluster import paths
 from hostport.cluster.blocks import home_span, not_leases, stored
 from hostport.cluster.client import Json
 from hostport.run.desk import Desk
 from hostport.run.office import Office
-
-logger = logging.getLogger(__name__)
 
 
 class Pools:
@@ -24,23 +21,28 @@ class Pools:
 
     def event(self, what: str | None, raw: Json) -> None:
         """One event of a watch."""
+        unreadable = self._office.api.unreadable
+        with unreadable.reading(paths.POOLS, raw):
+            if what == "DELETED":
+                self.gone(self.key(raw))
+            else:
+                self.seen(raw)
         if what == "DELETED":
-            self.gone(self.key(raw))
-        else:
-            self.seen(raw)
+            unreadable.forget(paths.POOLS, raw)
 
     def key(self, raw: Json) -> str:
         """The pool's name."""
         return str(raw["metadata"]["name"])
 
     def seen(self, raw: Json) -> str:
-        """Take in a pool."""
+        """Take in a pool; raises where its spec can't be read, after what stands in its record has been taken in."""
         name, known = self.key(raw), self._office.state.pools.get(self.key(raw))
         try:
             pool = Pool.parse(raw)
-        except (BadRange, ValueError) as error:
-            logger.error("pool %s can't be read and serves nothing new: %s", name, error, extra={"pool": name})  # noqa: TRY400
-            return name
+        except Exception:
+            if known is not None:
+                self._take_leases(name, raw)
+            raise
         if known is not None and known.uid != pool.uid:
             self.gone(name)
         elif known is not None and known.version > pool.version:

@@ -183,7 +183,8 @@ class Blocks(_Unversioned):
     def gone(self, key: str) -> None:
         """A block's object is gone: those who had leases there are planned anew."""
         self._office.unreadable.pop(f"HostPortBlock {key}", None)
-        for owner in self._office.ledger.lost(*block_place(self._seen.pop(key))):
+        seen = self._seen.pop(key, None)  # one that never could be read has brought no leases
+        for owner in self._office.ledger.lost(*block_place(seen)) if seen is not None else ():
             self._desk.touch(owner)
 
     def known(self) -> Iterable[str]:

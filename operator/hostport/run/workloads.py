@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from hostport.api.workload import Kind
+from hostport.cluster import paths
 from hostport.cluster.client import Json
 from hostport.run.desk import Desk
 from hostport.run.office import Office
@@ -19,10 +20,14 @@ class Workloads:
 
     def event(self, kind: Kind, what: str | None, raw: Json) -> None:
         """One event of a watch."""
+        path, unreadable = paths.workloads(kind.name), self._office.api.unreadable
+        with unreadable.reading(path, raw):
+            if what == "DELETED":
+                self._desk.gone(_key(kind, raw))
+            else:
+                self._desk.see(kind, raw)
         if what == "DELETED":
-            self._desk.gone(_key(kind, raw))
-        else:
-            self._desk.see(kind, raw)
+            unreadable.forget(path, raw)
 
 
 class Listed:

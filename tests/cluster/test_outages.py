@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,7 @@ def test_the_api_server_is_killed_and_comes_back_under_load(poor_scene: Scene) -
     with ThreadPoolExecutor() as threads:
         creating = threads.submit(crowd.create, 70)
         for share in (40, 60):
-            until(lambda share=share: sum(map(bool, crowd.numbers().values())) >= share, "it is at work")  # type: ignore[misc]
+            until(partial(crowd.serves, share), f"{share} have a number", scene.operator_log)
             scene.plane.kill_apiserver()
             scene.plane.start_apiserver()
         creating.result()
@@ -75,7 +76,7 @@ def test_etcd_is_killed_and_comes_back_under_load(poor_scene: Scene) -> None:
 
     with ThreadPoolExecutor() as threads:
         creating = threads.submit(crowd.create, 70)
-        until(lambda: sum(map(bool, crowd.numbers().values())) >= 50, "it is at work")
+        until(partial(crowd.serves, 50), "50 have a number", scene.operator_log)
         scene.plane.kill_etcd()
         scene.plane.start_etcd()
         creating.result()

@@ -25,7 +25,6 @@ class Parts:
     def __init__(self) -> None:
         self.broken = ""
         self._group = asyncio.TaskGroup()
-        self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
         await self._group.__aenter__()
@@ -34,12 +33,15 @@ class Parts:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for task in self._tasks:
-            task.cancel()
+        # The group cancels each part once, and so only where it is left by an error: a second time would break off what
+        # a part does at its end.
+        reason = error or _Left()
         try:
-            await self._group.__aexit__(kind, error, trace)
+            await self._group.__aexit__(kind or _Left, reason, trace)
         except BaseExceptionGroup as group:
-            raise _foremost(group) from None
+            errors = [each for each in _each(group) if not isinstance(each, _Left)]
+            if errors:
+                raise _foremost(errors) from None
 
     def start(self, name: str, work: Work) -> asyncio.Task[None]:
         """Start a part that has no end of its own; whoever started it may cancel it."""
@@ -52,7 +54,6 @@ class Parts:
     def _start(self, name: str, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         task = self._group.create_task(work, name=name)
         task.add_done_callback(self._note)
-        self._tasks.append(task)
         return task
 
     def _note(self, task: asyncio.Task[None]) -> None:
@@ -65,6 +66,10 @@ class Ended(RuntimeError):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"{name} has ended")
+
+
+class _Left(Exception):
+    """The block has come to its end."""
 
 
 async def _endless(name: str, work: Work) -> None:
@@ -83,9 +88,9 @@ async def _uncancelled(name: str, work: Work) -> None:
         raise Ended(name) from None
 
 
-def _foremost(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The error that counts of those that were raised, in groups within groups: a bug before what many tell at once."""
-    foremost, *others = sorted(_each(group), key=lambda error: isinstance(error, WentBack))
+def _foremost(errors: list[BaseException]) -> BaseException:
+    """The one that counts: a bug before what many tell at once."""
+    foremost, *others = sorted(errors, key=lambda error: isinstance(error, WentBack))
     for error in others:
         if isinstance(error, WentBack):
             logger.debug("as well: %s", error)
@@ -95,6 +100,7 @@ def _foremost(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 
 def _each(error: BaseException) -> Iterator[BaseException]:
+    """The errors in a group, and in the groups within it."""
     if isinstance(error, BaseExceptionGroup):
         for one in error.exceptions:
             yield from _each(one)

@@ -1,0 +1,181 @@
+"""How the operator's life ends: whatever it ends of, nothing of it goes on, and nothing that was raised is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+import time
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any
+
+import kopf
+import pytest
+
+from hostport.cluster.errors import Unreachable, WentBack
+from hostport.run import watching
+from hostport.run.main import SERVED, Operator
+from hostport.run.office import Office
+from tests.core.desk import in_a_loop
+
+Json = dict[str, Any]
+
+
+class Cluster:
+    """An API server with nothing in it, which all of a sudden is at an earlier version; `asked` counts who has seen it.
+
+    Whoever looks then is answered at one and the same moment, after `together` have asked.
+    """
+
+    def __init__(self, together: int) -> None:
+        self.version = 10
+        self.restored = asyncio.Event()
+        self._together = together
+        self._asked = 0
+        self._answer = asyncio.Event()
+
+    async def get(self, path: str, **_: str) -> Json:
+        """A list."""
+        if self.restored.is_set():
+            self._asked += 1
+            if self._asked == self._together:
+                self._answer.set()
+            await self._answer.wait()
+        return {"metadata": {"resourceVersion": str(self.version)}, "items": []}
+
+    async def watch(self, path: str, version: str) -> AsyncIterator[tuple[str, Json]]:
+        """Nothing happens until it is restored."""
+        await self.restored.wait()
+        raise Unreachable(0, "away", path)
+        yield
+
+    def restore(self) -> None:
+        """All watches break, and what was done since is not there."""
+        self.version = 5
+        self.restored.set()
+
+
+def operator(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Operator:
+    """One without kopf."""
+
+    async def for_ever(_: watching.Watch) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(watching.Watch, "run", for_ever)
+    return Operator(Office.open(cluster, "test", (30000, 32767)))  # type: ignore[arg-type]
+
+
+async def ready(life: Operator) -> None:
+    """Wait for it."""
+    while life.ready():
+        await asyncio.sleep(0.01)
+
+
+def nothing_is_left(caplog: pytest.LogCaptureFixture) -> None:
+    """No task, and nothing that asyncio would complain of."""
+    gc.collect()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    assert "never retrieved" not in caplog.text
+    assert "was destroyed" not in caplog.text
+
+
+@in_a_loop
+async def test_when_etcd_has_gone_back_all_who_see_it_end_and_it_is_raised_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    cluster = Cluster(together=4)
+    life = operator(cluster, monkeypatch)
+    living = asyncio.create_task(life.run(asyncio.Event()))
+    await ready(life)
+
+    cluster.restore()
+    with pytest.raises(WentBack):
+        await living
+
+    assert life.alive().startswith("mirror of ")
+    del living
+    nothing_is_left(caplog)
+
+
+@in_a_loop
+async def test_a_life_that_is_asked_to_end_leaves_nothing_behind_and_others_alone(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    life, stop = operator(Cluster(together=0), monkeypatch), asyncio.Event()
+    other = asyncio.create_task(asyncio.Event().wait())
+    living = asyncio.create_task(life.run(stop))
+    await ready(life)
+
+    stop.set()
+    await living
+
+    assert life.alive() == ""
+    assert not other.cancelling()
+    other.cancel()
+    await asyncio.wait([other])
+    nothing_is_left(caplog)
+
+
+@in_a_loop
+async def test_asked_to_end_before_everything_is_listed_it_ends(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    cluster = Cluster(together=0)
+    cluster.restore()  # nobody is ever answered
+    life, stop = operator(cluster, monkeypatch), asyncio.Event()
+    living = asyncio.create_task(life.run(stop))
+    await asyncio.sleep(0)
+
+    stop.set()
+    await living
+
+    assert life.ready()
+    nothing_is_left(caplog)
+
+
+class Kopf:
+    """Stands in for kopf.operator: shows a Deployment when it begins and, slow to end, another when it is stopped."""
+
+    def __init__(self) -> None:
+        self.threads: list[threading.Thread] = []
+
+    async def operator(self, *, registry: kopf.OperatorRegistry, stop_flag: threading.Event, **_: object) -> None:
+        """Run until stopped."""
+        self.threads.append(threading.current_thread())
+        (handler, *_) = registry._watching.get_all_handlers()
+        await self._show(handler, "first")
+        while not stop_flag.is_set():  # noqa: ASYNC110 - a flag of another thread
+            await asyncio.sleep(0.01)
+        await self._show(handler, "late")
+        await asyncio.sleep(0.2)
+
+    async def _show(self, handler: Any, name: str) -> None:
+        body = {"metadata": {"name": name, "namespace": "default"}}
+        await handler.fn(event={"type": "ADDED", "object": body})
+
+
+@in_a_loop
+async def test_when_watching_ends_kopf_has_ended_and_what_it_saw_last_is_passed_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stub, seen = Kopf(), list[str]()
+    monkeypatch.setattr(kopf, "operator", stub.operator)
+    takes = SimpleNamespace(event=lambda *event: seen.append(event[-1]["metadata"]["name"]))
+    watch = watching.Watch(takes, takes, SERVED[:1], lambda _: None)  # type: ignore[arg-type]
+    running = asyncio.create_task(watch.run())
+    while not seen:
+        await asyncio.sleep(0.01)
+
+    running.cancel()
+    await asyncio.wait([running])
+
+    assert not [thread for thread in stub.threads if _lives(thread)]
+    await asyncio.sleep(0)
+    assert seen == ["first"]
+
+
+def _lives(thread: threading.Thread) -> bool:
+    """It is about to end when it has said so."""
+    thread.join(0.1)
+    return thread.is_alive()

@@ -93,7 +93,7 @@ def test_one_works_and_the_other_sees_everything_and_writes_nothing(pair_and_sce
     assert leader.metric("hostport_allocations_total", pool=pool, result="granted") == 10
     assert standby.metric("hostport_allocations_total") == 0
     assert standby.metric("hostport_ledger_commits_total") == 0
-    assert standby.is_ready()
+    until(standby.is_ready, "the standby is ready", pair.logs)
     until(
         lambda: standby.metric("hostport_pool_allocated_ports", pool=pool, protocol="TCP") == 10,
         "the standby sees the leases",
@@ -166,7 +166,7 @@ def test_a_leader_that_slept_for_longer_than_its_lease_steps_down_and_does_no_ha
     each_number_has_its_lease(scene, pool, given)
     assert pair.leader() is other
     until(lambda: "is lost" in stale.log, "it says that it has stepped down", lambda: stale.log[-3000:], 60)
-    assert stale.is_ready()
+    until(stale.is_ready, "it is ready", pair.logs)
     assert "Traceback" not in stale.log + other.log
 
 
@@ -238,7 +238,8 @@ def test_while_the_api_server_is_away_nobody_leads_and_then_one_does(
         stage.deployment("after", pool)
         until(lambda: all(stage.host_ports("after")), "it is served", pair.logs, 90)
         assert stage.host_ports("before") == before
-        assert [replica.pid for replica in pair.both if replica.is_ready()] == pids
+        until(lambda: all(replica.is_ready() for replica in pair.both), "both are ready", pair.logs)
+        assert [replica.pid for replica in pair.both] == pids
         pair.leader()
         stage.end()
         for replica in pair.both:

@@ -29,9 +29,10 @@ def poor_scene(poor_plane: ControlPlane, tmp_path: Path, request: pytest.Fixture
     stage = Scene(poor_plane, operator, request.node.name)
     yield stage
     try:
+        assert operator.is_running, operator.last_words()  # before the end of the scene starts it anew
         stage.end()
         assert operator.pid == pid
-        assert operator.is_ready()
+        until(operator.is_ready, "the operator is ready", lambda: operator.probe("/readyz"))
         assert "Traceback" not in operator.log
         assert operator.stop() == 0
     finally:

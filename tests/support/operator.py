@@ -59,13 +59,18 @@ class OperatorProcess:
 
     def is_ready(self) -> bool:
         """What /readyz says; raises if the process has ended."""
-        assert not self.has_ended(), f"the operator has ended:\n{self.log[-4000:]}"
+        assert not self.has_ended(), self.last_words()
         return self.probe("/readyz")[0] == 200
 
     def has_ended(self) -> bool:
         """Whether the process is no more."""
         assert self._process is not None
         return self._process.poll() is not None
+
+    def last_words(self) -> str:
+        """With what exit code it has ended (None: it has not), and what it has said last."""
+        assert self._process is not None
+        return f"the operator has ended with {self._process.poll()}:\n{self.log[-4000:]}"
 
     @property
     def is_running(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from enum import StrEnum
 from typing import Annotated
 
@@ -34,8 +35,6 @@ def run(
 ) -> None:
     """Run the operator against the cluster of $KUBECONFIG, ~/.kube/config, or the Pod this runs in."""
     # Imported here: the other commands need neither kopf nor its sixty megabytes.
-    import uvloop
-
     from hostport.api.errors import BadRange
     from hostport.api.ports import parse_range
     from hostport.run.logs import configure
@@ -46,4 +45,4 @@ def run(
     except BadRange as error:
         raise typer.BadParameter(str(error), param_hint="--service-node-port-range") from error
     configure(log_format.value)
-    uvloop.run(serve(options))
+    asyncio.run(serve(options))

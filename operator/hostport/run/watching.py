@@ -17,7 +17,6 @@ from functools import partial
 from typing import Any
 
 import kopf
-import uvloop
 
 from hostport.api.names import GROUP, VERSION
 from hostport.api.workload import Kind
@@ -106,7 +105,7 @@ class Watch:
     def _run(self, stop: threading.Event, ended: asyncio.Future[BaseException | None]) -> None:
         error: BaseException | None = None
         try:
-            uvloop.run(self._operate(stop))
+            asyncio.run(self._operate(stop))
         except BaseException as caught:  # noqa: BLE001 - whatever it is, the main loop must know
             error = caught
         self._call_home(ended.set_result, error)

@@ -107,7 +107,7 @@ def test_what_is_deleted_while_the_server_forgets_is_given_back_within_seconds(p
     gone = {f"{given[name]}/TCP" for name in ("web-1", "web-2")}
     until(lambda: gone <= resting(scene, crowd.pool), "their numbers rest", scene.operator_log, 120)
     assert crowd.served() == {"web-0": given["web-0"]}
-    assert "the server has forgotten where we were" in scene.operator.log
+    until(lambda: "the server has forgotten where we were" in scene.operator.log, "it has listed anew")
 
 
 def test_it_ends_as_asked_while_the_api_server_is_away(poor_plane: ControlPlane, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from hostport.cli.run import run
 from hostport.run import main, watching
 from tests.core.desk import in_a_loop
 
-_TRIES = 10
+_TRIES = 30
 _AT_ONCE = 10
 
 

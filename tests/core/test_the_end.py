@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 
 from hostport.cluster.errors import Unreachable, WentBack
 from hostport.run import watching
+from hostport.run.delivery import Delivery
 from hostport.run.main import SERVED, Operator
 from hostport.run.office import Office
 from tests.core.desk import in_a_loop
@@ -133,6 +134,46 @@ async def test_asked_to_end_before_everything_is_listed_it_ends(monkeypatch: pyt
 
     assert life.ready()
     nothing_is_left()
+
+
+def delivery(get: Callable[[str], Awaitable[Json]]) -> Delivery:
+    """One that looks whether workloads are there."""
+    office: Any = SimpleNamespace(api=SimpleNamespace(get=get))
+    return Delivery(office, again=lambda _: None, gone=lambda _: None, found=lambda *_: None)
+
+
+@in_a_loop
+async def test_what_is_abandoned_does_not_go_on() -> None:
+    asked = asyncio.Event()
+
+    async def never_answers(_: str) -> Json:
+        asked.set()
+        await asyncio.Event().wait()
+        return {}
+
+    under_way = delivery(never_answers)
+    under_way.confirm_gone("Deployment/default/web")
+    await asked.wait()
+
+    await under_way.abandon()
+
+    nothing_is_left()
+
+
+@in_a_loop
+async def test_a_workload_that_nobody_thought_of_is_told_and_keeps_no_other_waiting(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def answers_nonsense(path: str) -> Json:
+        raise KeyError(path)
+
+    under_way = delivery(answers_nonsense)
+    under_way.confirm_gone("Deployment/default/web")
+    await under_way.drain()
+    nothing_is_left()
+
+    assert "what was under way for Deployment/default/web has failed: please report this" in caplog.text
+    assert "KeyError" in caplog.text
 
 
 class Kopf:

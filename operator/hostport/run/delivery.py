@@ -91,7 +91,9 @@ class Delivery:
         del self._under_way[key]
         error = None if task.cancelled() else task.exception()
         if error is not None:  # one workload that nobody thought of must not keep all others waiting
-            logger.error("%s not patched: please report this", key, exc_info=error, extra={"workload": key})
+            logger.error(
+                "what was under way for %s has failed: please report this", key, exc_info=error, extra={"workload": key}
+            )
         if key in self._touched:
             self._touched.discard(key)
             self._again(key)

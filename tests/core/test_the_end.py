@@ -198,9 +198,7 @@ class Kopf:
 
 
 @in_a_loop
-async def test_when_watching_ends_kopf_has_ended_and_what_it_saw_last_is_passed_over(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_what_kopf_sees_when_watching_has_ended_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     stub, seen, shown = Kopf(), list[str](), asyncio.Event()
 
     def take(*event: Any) -> None:
@@ -208,20 +206,34 @@ async def test_when_watching_ends_kopf_has_ended_and_what_it_saw_last_is_passed_
         shown.set()
 
     monkeypatch.setattr(kopf, "operator", stub.operator)
-    takes = SimpleNamespace(event=take)
-    watch = watching.Watch(takes, takes, SERVED[:1], lambda _: None)  # type: ignore[arg-type]
-    running = asyncio.create_task(watch.run())
+    running = asyncio.create_task(watch(take).run())
     await shown.wait()
 
     running.cancel()
     await asyncio.wait([running])
+    await asyncio.to_thread(stub.threads[0].join)
 
-    assert not [thread for thread in stub.threads if _lives(thread)]
-    await asyncio.sleep(0)
     assert seen == ["first"]
 
 
-def _lives(thread: threading.Thread) -> bool:
-    """It is about to end when it has said so."""
-    thread.join(0.1)
-    return thread.is_alive()
+@in_a_loop
+async def test_kopf_begins_anew_when_the_one_before_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    stub, shown = Kopf(), asyncio.Event()
+    monkeypatch.setattr(kopf, "operator", stub.operator)
+    for life in (1, 2):
+        running = asyncio.create_task(watch(lambda *_: shown.set()).run())
+        await shown.wait()
+        shown.clear()
+        assert len(stub.threads) == life
+        assert [thread.is_alive() for thread in stub.threads[:-1]] == [False] * (life - 1)
+
+        running.cancel()
+        await asyncio.wait([running])
+
+    await asyncio.to_thread(stub.threads[-1].join)
+
+
+def watch(take: Callable[..., None]) -> watching.Watch:
+    """One of Deployments."""
+    takes: Any = SimpleNamespace(event=take)
+    return watching.Watch(takes, takes, SERVED[:1], lambda _: None)

@@ -34,6 +34,7 @@ Take = Callable[[str | None, Json], None]
 
 # A kopf that has lasted this long has not ended of what the one before did.
 _LASTED_SECONDS = 60.0
+_THREAD = "kopf"
 _LONGEST_END_SECONDS = 5.0
 
 
@@ -87,20 +88,14 @@ class Watch:
                 await asyncio.sleep(pause)
 
     async def _one_life(self) -> None:
+        await _until_no_other_runs()
         stop, ended = threading.Event(), self._home.create_future()
-        threading.Thread(target=self._run, args=(stop, ended), name="kopf", daemon=True).start()
+        threading.Thread(target=self._run, args=(stop, ended), name=_THREAD, daemon=True).start()
         try:
             error = await asyncio.shield(ended)
         finally:
             stop.set()
-            await self._end_of(ended)
         raise error if isinstance(error, Exception) else RuntimeError(f"it has stopped: {error}")
-
-    async def _end_of(self, kopf_ended: asyncio.Future[BaseException | None]) -> None:
-        """Wait for it, so that no two kopfs watch at once; but not for ever."""
-        _, pending = await asyncio.wait([kopf_ended], timeout=_LONGEST_END_SECONDS)
-        if pending:
-            logger.warning("kopf has not ended within %.0f s; what it still sees is passed over", _LONGEST_END_SECONDS)
 
     def _run(self, stop: threading.Event, ended: asyncio.Future[BaseException | None]) -> None:
         error: BaseException | None = None
@@ -155,6 +150,13 @@ class Watch:
     def _call_home(self, call: Callable[..., object], *args: object) -> None:
         with contextlib.suppress(RuntimeError):  # the main loop is gone: nobody is left to be told
             self._home.call_soon_threadsafe(call, *args)
+
+
+async def _until_no_other_runs() -> None:
+    """Wait for the kopf of a former life, but not for ever: its end may hang, and what it still sees is passed over."""
+    for thread in threading.enumerate():
+        if thread.name == _THREAD:
+            await asyncio.to_thread(thread.join, _LONGEST_END_SECONDS)
 
 
 def _login_in_pod(**kwargs: Any) -> kopf.ConnectionInfo | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from controlplane.errors import ComponentError
 from controlplane.spawn import Child, spawn
 
-START_TIMEOUT = 60.0
+START_TIMEOUT = 180.0
 
 
 class Process:

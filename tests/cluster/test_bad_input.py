@@ -58,7 +58,7 @@ def beside(scene: Scene) -> Iterator[str]:
 
     scene.bystander_is_served(pool)
     assert {k: v for k, v in scene.leases(pool).items() if "/bystander-" not in v["owner"]} == leases
-    assert scene.operator.is_ready()
+    until(scene.operator.is_ready, "the operator is ready", scene.operator_log)
     assert scene.operator.pid == pid
     for trouble in ("Traceback", "please report", "ERROR"):
         assert trouble not in scene.operator.log[log:]
@@ -75,7 +75,7 @@ def told(scene: Scene) -> dict[str, list[Json]]:
 
 
 def all_are_told(scene: Scene, names: list[str]) -> None:
-    until(lambda: set(names) <= told(scene).keys(), "all of them are told", scene.operator_log, 60)
+    until(lambda: set(names) <= told(scene).keys(), "all of them are told", scene.operator_log)
 
 
 def asking(name: str, pool: str, annotations: dict[str, object]) -> Json:
@@ -177,7 +177,7 @@ def test_pools_that_make_no_sense(scene: Scene, beside: str) -> None:
     try:
         assert not [(name, corpus[name]) for name in taken if corpus[name].refused]
         assert all(": 400: " in answer or ": 422: " in answer for answer in answers.values() if answer), answers
-        until(lambda: all(map(scene.status, taken)), "each of them has a status", scene.operator_log, 60)
+        until(lambda: all(map(scene.status, taken)), "each of them has a status", scene.operator_log)
         assert len(taken) >= 10, "some are only odd, and the operator has had to live with them"
         scene.bystander_is_served(beside)
     finally:

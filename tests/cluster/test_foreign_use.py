@@ -136,7 +136,7 @@ def svclb(*ports: int) -> dict[str, Any]:
 def test_the_load_balancer_of_k3s(scene: Scene) -> None:
     pool = scene.pool(ranges=["80-81", "443-444"], protocols=["TCP"])
     scene.apply(svclb(80, 443))
-    scene.kubectl("-n", scene.name, "rollout", "status", "daemonset/svclb-traefik-1f2e3d4c", "--timeout=60s")
+    scene.kubectl("-n", scene.name, "rollout", "status", "daemonset/svclb-traefik-1f2e3d4c", "--timeout=120s")
 
     assert all_that_is_given(scene, pool, 2) == [81, 444]
 

@@ -40,14 +40,14 @@ def test_installing_again_changes_nothing(fresh: ControlPlane) -> None:
 
 def test_the_example_pool_can_follow_at_once(fresh: ControlPlane) -> None:
     example = str(ROOT / "manifests" / "example-pool.yaml")
-    fresh.kubectl("wait", "--for=condition=Established", "crd/hostportpools.hostport.dev", "--timeout=30s")
+    fresh.kubectl("wait", "--for=condition=Established", "crd/hostportpools.hostport.dev", "--timeout=120s")
     assert "hostportpool.hostport.dev/default created" in fresh.kubectl("apply", "-f", example)
 
 
 def test_pod_security_restricted_admits_the_operator(fresh: ControlPlane) -> None:
     fresh.kubectl("apply", "--dry-run=server", "--warnings-as-errors", "-k", MANIFESTS)
     deployment = ("-n", "hostport-system", "deployment/hostport-operator")
-    fresh.kubectl("wait", *deployment, "--for=jsonpath={.status.replicas}=2", "--timeout=60s")
+    fresh.kubectl("wait", *deployment, "--for=jsonpath={.status.replicas}=2", "--timeout=120s")
     assert "ReplicaFailure" not in fresh.kubectl("get", *deployment, "-o", "jsonpath={.status.conditions[*].type}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -28,9 +29,10 @@ def poor_scene(poor_plane: ControlPlane, tmp_path: Path, request: pytest.Fixture
     stage = Scene(poor_plane, operator, request.node.name)
     yield stage
     try:
+        assert operator.is_running, operator.last_words()  # before the end of the scene starts it anew
         stage.end()
         assert operator.pid == pid
-        assert operator.is_ready()
+        until(operator.is_ready, "the operator is ready", lambda: operator.probe("/readyz"))
         assert "Traceback" not in operator.log
         assert operator.stop() == 0
     finally:
@@ -56,7 +58,7 @@ def test_the_api_server_is_killed_and_comes_back_under_load(poor_scene: Scene) -
     with ThreadPoolExecutor() as threads:
         creating = threads.submit(crowd.create, 70)
         for share in (40, 60):
-            until(lambda share=share: sum(map(bool, crowd.numbers().values())) >= share, "it is at work")  # type: ignore[misc]
+            until(partial(crowd.serves, share), f"{share} have a number", scene.operator_log)
             scene.plane.kill_apiserver()
             scene.plane.start_apiserver()
         creating.result()
@@ -75,7 +77,7 @@ def test_etcd_is_killed_and_comes_back_under_load(poor_scene: Scene) -> None:
 
     with ThreadPoolExecutor() as threads:
         creating = threads.submit(crowd.create, 70)
-        until(lambda: sum(map(bool, crowd.numbers().values())) >= 50, "it is at work")
+        until(partial(crowd.serves, 50), "50 have a number", scene.operator_log)
         scene.plane.kill_etcd()
         scene.plane.start_etcd()
         creating.result()
@@ -105,7 +107,7 @@ def test_what_is_deleted_while_the_server_forgets_is_given_back_within_seconds(p
     gone = {f"{given[name]}/TCP" for name in ("web-1", "web-2")}
     until(lambda: gone <= resting(scene, crowd.pool), "their numbers rest", scene.operator_log, 120)
     assert crowd.served() == {"web-0": given["web-0"]}
-    assert "the server has forgotten where we were" in scene.operator.log
+    until(lambda: "the server has forgotten where we were" in scene.operator.log, "it has listed anew")
 
 
 def test_it_ends_as_asked_while_the_api_server_is_away(poor_plane: ControlPlane, tmp_path: Path) -> None:

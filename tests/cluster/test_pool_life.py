@@ -148,7 +148,7 @@ def test_a_pool_of_several_blocks_stays_until_its_last_lease_is_gone(scene: Scen
         scene.kubectl("-n", scene.name, "delete", "deployment", f"web-{number}")
     until(lambda: set(scene.leases(pool)) == {"62599/TCP"}, "one lease is left", scene.operator_log)
     scene.kubectl("-n", scene.name, "annotate", "deployment", "web-62599", "hostport/auto-")
-    scene.kubectl("wait", "--for=delete", f"hostportpool/{pool}", "--timeout=60s")
+    scene.kubectl("wait", "--for=delete", f"hostportpool/{pool}", "--timeout=120s")
     assert not scene.kubectl("get", "hostportblocks", "-l", f"hostport.dev/pool={pool}", "-o", "name")
 
 
@@ -159,7 +159,7 @@ def test_a_pool_made_anew_under_its_old_name_is_another_pool(scene: Scene) -> No
     scene.kubectl("delete", "hostportpool", pool, "--wait=false")
     says(scene, pool, "Ready", "Terminating")
     scene.kubectl("-n", scene.name, "delete", "deployment", "web")
-    scene.kubectl("wait", "--for=delete", f"hostportpool/{pool}", "--timeout=60s")
+    scene.kubectl("wait", "--for=delete", f"hostportpool/{pool}", "--timeout=120s")
 
     scene.pool(2, name=pool)
 

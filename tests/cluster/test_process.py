@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -60,15 +59,14 @@ def test_probes_answer(operator: OperatorProcess) -> None:
 
 
 def test_it_ends_soon_after_sigterm_and_with_code_0(installed: ControlPlane, tmp_path: Path) -> None:
-    """Within two seconds, and on a machine with other things to do within some more; its grace would be ten."""
+    """It says so where it has used up its grace."""
     process = OperatorProcess(installed, tmp_path)
     process.start()
 
-    began = time.monotonic()
     code = process.stop()
 
     assert code == 0, process.log
-    assert time.monotonic() - began < 8
+    assert "not all could be written" not in process.log
     assert "Traceback" not in process.log
     assert "ERROR" not in process.log
 

@@ -32,6 +32,12 @@ def lease(scene: Scene, pool: str, key: str) -> dict[str, Any] | None:
     return scene.leases(pool).get(key)
 
 
+def notes_on(scene: Scene, pool: str) -> list[str]:
+    """What events say about a pool."""
+    events = json.loads(scene.kubectl("get", "events.events.k8s.io", "-o", "json"))["items"]
+    return [event["note"] for event in events if event["regarding"].get("name") == pool]
+
+
 def opened(scene: Scene, **spec: object) -> str:
     """A pool with its first lease: from then on it says which numbers stand in its status."""
     first = scene.window()
@@ -59,9 +65,12 @@ def test_a_lease_without_a_workload_is_freed_and_its_pool_says_so(scene: Scene, 
             lambda key=key: "released" in (lease(scene, pool, key) or {}), f"{key} rests", scene.operator_log, _SECONDS
         )
     assert scene.operator.metric("hostport_repairs_total", result="released") - before == 1
-    events = json.loads(scene.kubectl("get", "events.events.k8s.io", "-o", "json"))["items"]
-    told = [event["note"] for event in events if event["regarding"].get("name") == pool]
-    assert any(f"Deployment/{scene.name}/ghost" in note and all(key in note for key in keys) for note in told), told
+    texts = [f"Deployment/{scene.name}/ghost", *keys]
+    until(
+        lambda: any(all(text in note for text in texts) for note in notes_on(scene, pool)),
+        "the pool says so",
+        lambda: notes_on(scene, pool),
+    )
     assert scene.operator.log.count(f"repair: pool {pool}: ") == 1
     assert scene.host_ports("first") == [scene.window()]
 
@@ -104,7 +113,7 @@ def test_half_a_grant_is_finished_or_undone(scene: Scene) -> None:
     assert scene.window() + 5 in finished
     undone = f"{scene.window() + 7}/TCP"
     until(lambda: "released" in (lease(scene, pool, undone) or {}), "the other half", scene.operator_log, _SECONDS)
-    assert "HalfGrant" in scene.operator.log
+    until(lambda: "HalfGrant" in scene.operator.log, "it is told", scene.operator_log)
 
 
 def test_an_owner_that_names_no_workload_is_told_once_and_left_alone(scene: Scene) -> None:

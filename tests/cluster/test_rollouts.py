@@ -113,6 +113,7 @@ def test_with_a_node_to_spare_nothing_is_changed_or_said(scene: Scene) -> None:
     pool = scene.pool()
     scene.deployment("web", pool, replicas=NODES - 1)
     scene.served("web")
+    scene.event("web", "PortsAssigned")
     scene.bystander_is_served(pool)
 
     assert amounts(scene) == ("25%", "25%")
@@ -126,6 +127,7 @@ def test_recreate_is_left_alone(scene: Scene) -> None:
     scene.served("web")
     restarts(scene)
 
+    scene.event("web", "PortsAssigned")
     assert {event["reason"] for event in scene.events("web")} == {"PortsAssigned"}
     assert scene.get("deployment", "web")["spec"]["strategy"] == {"type": "Recreate"}
 

@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.operator import OperatorProcess
 from tests.support.scene import Scene
+from tests.support.wait import until
 
 pytestmark = pytest.mark.cluster
 
@@ -23,5 +24,5 @@ def test_a_scene_that_ends_in_disorder_fails_and_leaves_nothing_behind(operator:
     with pytest.raises(AssertionError, match="NoOwner"):
         scene.end(patience=5)
 
-    assert operator.is_ready()
+    until(operator.is_ready, "the operator is ready", lambda: operator.log[-2000:])
     scene.kubectl("wait", "--for=delete", f"hostportpool/{pool}", "--timeout=120s")

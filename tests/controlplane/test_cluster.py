@@ -28,7 +28,7 @@ def cluster():
         yield control_plane
 
 
-def eventually(condition, timeout=30.0):
+def eventually(condition, timeout=120.0):
     deadline = time.monotonic() + timeout
     while not (outcome := condition()):
         assert time.monotonic() < deadline, "it did not happen in time"
@@ -44,7 +44,7 @@ def alive(process):
 
 def deploy(cluster, name, replicas=3):
     cluster.kubectl("create", "deployment", name, "--image=nginx", f"--replicas={replicas}")
-    cluster.kubectl("rollout", "status", f"deployment/{name}", "--timeout=30s")
+    cluster.kubectl("rollout", "status", f"deployment/{name}", "--timeout=120s")
 
 
 def pods(cluster, app):

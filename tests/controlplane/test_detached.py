@@ -57,7 +57,7 @@ def test_up_and_down_and_both_again(tmp_path):
     assert subprocess.check_output(kubectl, text=True) == "node/node-1\n"
     assert down(directory) is True
     assert down(directory) is False
-    _, alive = psutil.wait_procs([runner, *children], timeout=10)
+    _, alive = psutil.wait_procs([runner, *children], timeout=60)
     assert alive == []
     assert not directory.path.exists()
 
@@ -70,7 +70,7 @@ def test_run_ends_on_ctrl_c_and_leaves_nothing(tmp_path):
         children = psutil.Process(process.pid).children()
         assert len(children) == 5
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     assert [child for child in children if child.is_running()] == []
 
 
@@ -81,5 +81,5 @@ def test_run_ends_with_an_error_when_a_component_dies(tmp_path):
         assert process.stdout.readline().startswith("export KUBECONFIG=")
         scheduler = next(c for c in psutil.Process(process.pid).children() if "scheduler" in "".join(c.cmdline()[:1]))
         scheduler.kill()
-        assert process.wait(20) == 1
+        assert process.wait(60) == 1
         assert "kube-scheduler ended with code -9" in process.stderr.read()

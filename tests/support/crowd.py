@@ -53,6 +53,10 @@ class Crowd:
         items = json.loads(self.scene.kubectl("-n", self.scene.name, "get", "deployments", "-o", "json"))["items"]
         return {item["metadata"]["name"]: _number(item) for item in items}
 
+    def serves(self, count: int) -> bool:
+        """Whether so many have a number by now."""
+        return sum(map(bool, self.numbers().values())) >= count
+
     def served(self, seconds: float = 120) -> dict[str, int]:
         """The number of each once all have one: all distinct, and leased to just them."""
 

@@ -19,6 +19,9 @@ from tests.support.wait import until
 
 PROGRAM = (sys.executable, "-c", "from hostport.cli.main import main; main()")
 
+# Late is not away: on a machine with other things to do an answer may take its time.
+_ANSWER_SECONDS = 30.0
+
 
 class OperatorProcess:
     """`hostport run`. `log` is what it has written; `server`: where it is to think the API server is;
@@ -59,13 +62,18 @@ class OperatorProcess:
 
     def is_ready(self) -> bool:
         """What /readyz says; raises if the process has ended."""
-        assert not self.has_ended(), f"the operator has ended:\n{self.log[-4000:]}"
+        assert not self.has_ended(), self.last_words()
         return self.probe("/readyz")[0] == 200
 
     def has_ended(self) -> bool:
         """Whether the process is no more."""
         assert self._process is not None
         return self._process.poll() is not None
+
+    def last_words(self) -> str:
+        """With what exit code it has ended (None: it has not), and what it has said last."""
+        assert self._process is not None
+        return f"the operator has ended with {self._process.poll()}:\n{self.log[-4000:]}"
 
     @property
     def is_running(self) -> bool:
@@ -125,7 +133,7 @@ class OperatorProcess:
 
 def _get(url: str) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - loopback
+        with urllib.request.urlopen(url, timeout=_ANSWER_SECONDS) as answer:  # noqa: S310 - loopback
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()

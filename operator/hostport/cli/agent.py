@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import sys
@@ -22,8 +23,6 @@ def agent(
     Runs in the node's network and PID namespaces; manifests/agent has the DaemonSet and says what it needs and why.
     Writes when something has changed, and every 5 minutes as a sign of life.
     """
-    import uvloop
-
     from hostport.cluster.errors import ApiError
     from hostport.run.agent import AgentOptions, serve
     from hostport.run.logs import configure
@@ -31,7 +30,7 @@ def agent(
     configure("json" if json_log else "plain")
     name = node or os.environ.get("NODE_NAME") or socket.gethostname().lower()
     try:
-        uvloop.run(serve(AgentOptions(name, root, interval)))
+        asyncio.run(serve(AgentOptions(name, root, interval)))
     except (ApiError, OSError) as error:
         typer.echo(f"hostport: {error}", err=True)
         sys.exit(2)

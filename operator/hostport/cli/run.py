@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from enum import StrEnum
 from typing import Annotated
 
@@ -41,8 +42,6 @@ def run(
 ) -> None:
     """Run the operator against the cluster of $KUBECONFIG, ~/.kube/config, or the Pod this runs in."""
     # Imported here: the other commands need neither kopf nor its sixty megabytes.
-    import uvloop
-
     from hostport.api.errors import BadRange
     from hostport.api.ports import parse_range
     from hostport.run.logs import configure
@@ -55,4 +54,4 @@ def run(
     exempt = frozenset(name.strip() for name in pod_security_exempt_namespaces.split(",") if name.strip())
     configure(log_format.value)
     options = Options(metrics_port, health_port, namespace, exempt, node_ports, leader_elect)
-    uvloop.run(serve(options))
+    asyncio.run(serve(options))

@@ -96,8 +96,9 @@ class Ledger:
             jobs[place][key] = lease
             owners[place].add(lease.owner if lease else "")
         blocks = {place: self._block_for(*place) for place in jobs}
-        done = await asyncio.gather(*(self._commit(blocks[place], job) for place, job in jobs.items()))
-        failed = [place for place, ok in zip(jobs, done, strict=True) if not ok]
+        async with asyncio.TaskGroup() as group:
+            done = {place: group.create_task(self._commit(blocks[place], job)) for place, job in jobs.items()}
+        failed = [place for place, written in done.items() if not written.result()]
         return {owner for place in failed for owner in owners[place]} - {""} | self.take_news()
 
     def take_news(self) -> set[str]:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Coroutine, Iterator
+from functools import partial
 from typing import Any
 
 from hostport.allocation.plan import Plan
@@ -78,13 +79,25 @@ class Delivery:
         self._ending.set()
         await asyncio.gather(*self._under_way.values(), return_exceptions=True)
 
+    async def abandon(self) -> None:
+        """End everything under way as it stands; nothing of it goes on after that."""
+        under_way = list(self._under_way.values())
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
+
     def _start(self, key: str, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work, name=f"deliver {key}")
         self._under_way[key] = task
-        task.add_done_callback(lambda _: self._done(key))
+        task.add_done_callback(partial(self._done, key))
 
-    def _done(self, key: str) -> None:
+    def _done(self, key: str, task: asyncio.Task[None]) -> None:
         del self._under_way[key]
+        error = None if task.cancelled() else task.exception()
+        if error is not None:  # one workload that nobody thought of must not keep all others waiting
+            logger.error(
+                "what was under way for %s has failed: please report this", key, exc_info=error, extra={"workload": key}
+            )
         if key in self._touched:
             self._touched.discard(key)
             self._again(key)

@@ -138,7 +138,13 @@ class Desk:
     # The loop
 
     async def run(self) -> None:
-        """Work until cancelled."""
+        """Work until cancelled; after that nothing of it is under way."""
+        try:
+            await self._work()
+        finally:
+            await self._delivery.abandon()
+
+    async def _work(self) -> None:
         while True:
             await self._wake.wait()
             await self._office.leadership.awaited()

@@ -10,6 +10,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 
 Check = Callable[[], str]
 
+# At the end a scraper that does not read what it has asked for is not waited for.
+_END_SECONDS = 1.0
+
 
 async def serve_metrics(registry: CollectorRegistry, port: int) -> web.AppRunner:
     """Serve the registry on every address; port 0 picks a free one."""
@@ -37,7 +40,7 @@ async def _serve(routes: dict[str, Callable[..., object]], port: int) -> web.App
     app = web.Application()
     for path, handler in routes.items():
         app.router.add_get(path, handler)  # type: ignore[arg-type]
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_END_SECONDS)
     await runner.setup()
     site = web.TCPSite(runner, None, port)
     await asyncio.wait_for(site.start(), timeout=10)

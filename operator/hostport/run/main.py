@@ -8,11 +8,9 @@ import math
 import os
 import signal
 import socket
-from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
-from typing import Any
 
 from hostport.api.workload import KINDS, LONE
 from hostport.cluster import paths
@@ -27,6 +25,7 @@ from hostport.run.desk import Desk
 from hostport.run.keeper import Keeper
 from hostport.run.leadership import Campaign, give_up
 from hostport.run.office import Office
+from hostport.run.parts import Parts
 from hostport.run.pools import Pools
 from hostport.run.relists import Relists
 from hostport.run.repairer import Repairer
@@ -87,38 +86,35 @@ class Operator:
             *(Mirror(office.api, path, sink, self._relists.cut) for path, sink in mirrored),
             OptionalMirror(office.api, paths.REPORTS, self._reports, self._relists.cut),
         ]
+        self._parts = Parts()
         self._adopted = False
-        self._broken = ""
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Run until `stop` is set or a part dies; raises what it died of."""
-        background = [self._start(mirror.run(), f"mirror of {mirror.path}") for mirror in self._mirrors]
-        background.append(self._start(self._office.teller.run(), "teller"))
-        stopping = self._start(stop.wait(), "stop")
-        try:
-            await self._supervise([self._start(self._adopt(), "adoption")], stopping, background)
-            if not stop.is_set():
-                await self._supervise(self._work(), stopping, background)
+        """Run until `stop` is set or a part ends; raises what it ended of. Nothing of it runs on after that."""
+        async with self._parts as parts:
+            for mirror in self._mirrors:
+                parts.start(f"mirror of {mirror.path}", mirror.run)
+            parts.start("teller", self._office.teller.run)
+            parts.start_once("adoption", self._begin)
+            await stop.wait()
+            if self._adopted:
                 await self._finish()
-        finally:
-            for task in asyncio.all_tasks() - {asyncio.current_task()}:
-                task.cancel()
 
-    def _work(self) -> list[asyncio.Task[Any]]:
+    async def _begin(self) -> None:
+        """Adopt, then work."""
+        await self._adopt()
         self._adopted = True
         logger.info("adopted: %s", self._inventory())
-        self._campaign = self._start(self._lead(), "leadership")
-        return [
-            self._campaign,
-            self._start(self._desk.run(), "desk"),
-            self._start(self._conflicts.run(), "conflicts"),
-            self._start(self._desk.refused_pods.run(), "refused Pods"),
-            self._start(Keeper(self._office, self._desk).run(), "keeper"),
-            self._start(self._reports.run(), "node reports"),
-            self._start(self._relists.run(), "relists"),
-            self._start(self._repairer.run(), "repair"),
-            self._start(watching.Watch(self._workloads, self._pools, SERVED, self._relists.kopf_lists).run(), "kopf"),
-        ]
+        watch = watching.Watch(self._workloads, self._pools, SERVED, self._relists.kopf_lists)
+        self._parts.start("leadership", self._lead)
+        self._parts.start("desk", self._desk.run)
+        self._parts.start("conflicts", self._conflicts.run)
+        self._parts.start("keeper", Keeper(self._office, self._desk).run)
+        self._parts.start("node reports", self._reports.run)
+        self._parts.start("relists", self._relists.run)
+        self._parts.start("refused Pods", self._desk.refused_pods.run)
+        self._parts.start("repair", self._repairer.run)
+        self._parts.start("kopf", watch.run)
 
     async def _lead(self) -> None:
         """See to it that one replica works."""
@@ -138,15 +134,6 @@ class Operator:
         self._repairer.begin()
         self._relists.soon()
 
-    async def _supervise(
-        self, work: list[asyncio.Task[Any]], stopping: asyncio.Task[Any], background: list[asyncio.Task[Any]]
-    ) -> None:
-        """Wait until some of the work is done or `stopping` is; a part that dies takes all down with it."""
-        done, _ = await asyncio.wait([*work, *background, stopping], return_when=asyncio.FIRST_COMPLETED)
-        for task in done - {stopping}:
-            self._broken = "" if task in work and task.exception() is None else f"{task.get_name()} has ended"
-            task.result()
-
     async def _adopt(self) -> None:
         """Take in all there is before anything is granted: better late than twice."""
         await asyncio.gather(*(mirror.listed.wait() for mirror in self._mirrors[:2]))
@@ -155,17 +142,13 @@ class Operator:
         await asyncio.gather(*(mirror.listed.wait() for mirror in self._mirrors))
 
     async def _finish(self) -> None:
-        """Finish what is under way; then another replica may begin."""
+        """Finish what is under way."""
         try:
             async with asyncio.timeout(_GRACE_SECONDS):
                 await self._desk.finish()
                 await self._office.teller.drain()
         except TimeoutError:
             logger.warning("not all could be written within %.0f s: the next start will see to it", _GRACE_SECONDS)
-        self._campaign.cancel()
-        await asyncio.wait([self._campaign])
-        if self._candidate is not None:
-            await give_up(self._candidate)
 
     def _inventory(self) -> str:
         state = self._office.state
@@ -173,17 +156,13 @@ class Operator:
         workloads = len(self._office.workloads)
         return f"pools {len(state.pools)}, leases {leases}, nodes {len(state.nodes)}, workloads that ask {workloads}"
 
-    @staticmethod
-    def _start(work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
-        return asyncio.create_task(work, name=name)
-
     def alive(self) -> str:
         """What is broken, or the empty string."""
-        return self._broken
+        return self._parts.broken
 
     def ready(self) -> str:
         """What is still to be done before numbers can be had, or the empty string."""
-        return self._broken or ("" if self._adopted else "not everything has been listed yet")
+        return self._parts.broken or ("" if self._adopted else "not everything has been listed yet")
 
 
 async def serve(options: Options) -> None:
@@ -197,11 +176,13 @@ async def serve(options: Options) -> None:
         await check_installed(api)
         elects = in_cluster() if options.leader_elect is None else options.leader_elect
         candidate = _candidate(api) if elects else None
-        while True:
+        while not stop.is_set():
             try:
-                return await _live(api, options, candidate, stop)
+                await _live(api, options, candidate, stop)
             except WentBack as error:
                 logger.warning("%s; forgetting everything and beginning anew", error)
+        if candidate is not None:
+            await give_up(candidate)
     finally:
         await api.close()
 

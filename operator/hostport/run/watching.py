@@ -17,7 +17,6 @@ from functools import partial
 from typing import Any
 
 import kopf
-import uvloop
 
 from hostport.api.names import GROUP, VERSION
 from hostport.api.workload import Kind
@@ -35,6 +34,8 @@ Take = Callable[[str | None, Json], None]
 
 # A kopf that has lasted this long has not ended of what the one before did.
 _LASTED_SECONDS = 60.0
+_THREAD = "kopf"
+_LONGEST_END_SECONDS = 5.0
 
 
 # Never used, but without one kopf asks the password file who we are, and in a container we stand in none.
@@ -87,25 +88,26 @@ class Watch:
                 await asyncio.sleep(pause)
 
     async def _one_life(self) -> None:
+        await _until_no_other_runs()
         stop, ended = threading.Event(), self._home.create_future()
-        threading.Thread(target=self._run, args=(stop, ended), name="kopf", daemon=True).start()
+        threading.Thread(target=self._run, args=(stop, ended), name=_THREAD, daemon=True).start()
         try:
-            await asyncio.shield(ended)
+            error = await asyncio.shield(ended)
         finally:
             stop.set()
+        raise error if isinstance(error, Exception) else RuntimeError(f"it has stopped: {error}")
 
-    def _run(self, stop: threading.Event, ended: asyncio.Future[None]) -> None:
+    def _run(self, stop: threading.Event, ended: asyncio.Future[BaseException | None]) -> None:
         error: BaseException | None = None
         try:
-            uvloop.run(self._operate(stop))
+            asyncio.run(self._operate(stop))
         except BaseException as caught:  # noqa: BLE001 - whatever it is, the main loop must know
             error = caught
-        with contextlib.suppress(RuntimeError):  # the main loop is gone: nobody is left to be told
-            self._home.call_soon_threadsafe(_tell_end, ended, stop, error)
+        self._call_home(ended.set_result, error)
 
     async def _operate(self, stop: threading.Event) -> None:
         await kopf.operator(
-            registry=self._registry(),
+            registry=self._registry(stop),
             settings=settings(),
             standalone=True,
             clusterwide=True,
@@ -113,14 +115,14 @@ class Watch:
             stop_flag=stop,
         )
 
-    def _registry(self) -> kopf.OperatorRegistry:
+    def _registry(self, stop: threading.Event) -> kopf.OperatorRegistry:
         made = kopf.OperatorRegistry()
         for kind in self._kinds:
-            self._watch_kind(made, kind)
+            self._watch_kind(made, kind, stop)
 
         @kopf.on.event(GROUP, VERSION, "hostportpools", registry=made, id="pool")
         async def on_pool(event: kopf.RawEvent, **_: Any) -> None:
-            self._hand_over(paths.POOLS, self._pools.event, event)
+            self._hand_over(paths.POOLS, self._pools.event, event, stop)
 
         @kopf.on.login(registry=made)
         async def on_login(**kwargs: Any) -> kopf.ConnectionInfo | None:
@@ -128,17 +130,33 @@ class Watch:
 
         return made
 
-    def _watch_kind(self, made: kopf.OperatorRegistry, kind: Kind) -> None:
+    def _watch_kind(self, made: kopf.OperatorRegistry, kind: Kind, stop: threading.Event) -> None:
         path, take = paths.workloads(kind.name), partial(self._workloads.event, kind)
 
         @kopf.on.event(kind.group, kind.version, kind.plural, registry=made, id=kind.plural)
         async def on_workload(event: kopf.RawEvent, **_: Any) -> None:
-            self._hand_over(path, take, event)
+            self._hand_over(path, take, event, stop)
 
-    def _hand_over(self, path: str, take: Take, event: kopf.RawEvent) -> None:
-        self._home.call_soon_threadsafe(take, event["type"], dict(event["object"]))
-        if event["type"] is None:
-            self._home.call_soon_threadsafe(self._listing, path)
+    def _hand_over(self, path: str, take: Take, event: kopf.RawEvent, stop: threading.Event) -> None:
+        self._call_home(self._receive, stop, path, take, event["type"], dict(event["object"]))
+
+    def _receive(self, stop: threading.Event, path: str, take: Take, what: str | None, raw: Json) -> None:
+        if stop.is_set():  # handed over before kopf was stopped, or while it ends
+            return
+        if what is None:
+            self._listing(path)
+        take(what, raw)
+
+    def _call_home(self, call: Callable[..., object], *args: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the main loop is gone: nobody is left to be told
+            self._home.call_soon_threadsafe(call, *args)
+
+
+async def _until_no_other_runs() -> None:
+    """Wait for the kopf of a former life, but not for ever: its end may hang, and what it still sees is passed over."""
+    for thread in threading.enumerate():
+        if thread.name == _THREAD:
+            await asyncio.to_thread(thread.join, _LONGEST_END_SECONDS)
 
 
 def _login_in_pod(**kwargs: Any) -> kopf.ConnectionInfo | None:
@@ -148,11 +166,6 @@ def _login_in_pod(**kwargs: Any) -> kopf.ConnectionInfo | None:
     # kopf asks the cluster's DNS for kubernetes.default.svc. That may be away; the address the kubelet tells is not.
     place = f"[{host}]" if ":" in host else host
     return dataclasses.replace(found, server=f"https://{place}:{os.environ.get('KUBERNETES_SERVICE_PORT', '443')}")
-
-
-def _tell_end(ended: asyncio.Future[None], stop: threading.Event, error: BaseException | None) -> None:
-    if not ended.done() and not stop.is_set():
-        ended.set_exception(error if isinstance(error, Exception) else RuntimeError(f"it has stopped: {error}"))
 
 
 def settings() -> kopf.OperatorSettings:

@@ -16,8 +16,8 @@ def cluster(control_plane: ControlPlane) -> Iterator[ControlPlane]:
     """A cluster of its own, where no operator writes statuses; `control_plane` skips where there can be none."""
     with ControlPlane() as own:
         own.kubectl("apply", "-f", str(ROOT / "crds"))
-        own.kubectl("wait", "--for=condition=Established", "crd/hostportpools.hostport.dev", "--timeout=30s")
-        own.kubectl("wait", "--for=condition=Established", "crd/hostportblocks.hostport.dev", "--timeout=30s")
+        own.kubectl("wait", "--for=condition=Established", "crd/hostportpools.hostport.dev", "--timeout=120s")
+        own.kubectl("wait", "--for=condition=Established", "crd/hostportblocks.hostport.dev", "--timeout=120s")
         yield own
 
 

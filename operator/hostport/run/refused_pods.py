@@ -90,7 +90,10 @@ class RefusedPods:
         """Look until cancelled, while this process is the one that works."""
         while True:
             await self._office.leadership.awaited()
-            await self.look()
+            try:
+                await self.look()
+            except Exception:  # a workload that nobody thought of must not keep numbers from being given
+                logger.exception("Pods that are refused could not be looked at: please report this")
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def look(self) -> None:

@@ -62,6 +62,9 @@ class Excuses:
     def __bool__(self) -> bool:
         return bool(self._said)
 
+    def __str__(self) -> str:
+        return "".join(f"; {text}" for _, text in self._said.values())
+
     def refusal(self) -> Refusal:
         """The refusal that says it all."""
         kinds = [kind for kind, _ in self._said.values()]
@@ -111,7 +114,7 @@ def refuse_exact(
             if own
             else f"is held by {_holders(state, workload, group, port, view)}"
         )
-        return RequestRefused(f"{asked} {why}; {nearest}")
+        return RequestRefused(f"{asked} {why}; {nearest}{excuses}")
     if excuses:
         return excuses.refusal()
     served = "; ".join(f"{pool.name} has {pool.all_ports}" for pool in pools)

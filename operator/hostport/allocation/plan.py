@@ -21,6 +21,8 @@ from hostport.allocation.pick import Picker
 from hostport.allocation.rollout import Adjustment, Remark, adjust, fits, remarks, restore
 from hostport.allocation.runs import RunPicker
 from hostport.allocation.state import State
+from hostport.allocation.staying import replaced, staying
+from hostport.allocation.usurped import Owners, unasked
 from hostport.api import names
 from hostport.api.errors import Refusal
 from hostport.api.lease import Lease
@@ -28,7 +30,7 @@ from hostport.api.placement import Placement
 from hostport.api.podspec import PortEntry
 from hostport.api.request import Request, parse_request
 from hostport.api.workload import Workload
-from hostport.ledger.book import Change, Place
+from hostport.ledger.book import Book, Change, Place
 
 
 @dataclass(slots=True)
@@ -38,7 +40,8 @@ class Plan:
     `changes` go to the ledger, all before the template is touched. `ports` is what the template must say: an entry, its
     hostPort (0 to take ours out) and its hostIP. `assigned` is what `hostport/assigned` must say. `adopted` are numbers
     that stood in the template already and had no lease. `remarks` are about the workload as it is, and hold if nothing
-    is to be patched.
+    is to be patched. `suspects` are owners of leases: before it is known whether they are there nothing is decided, and
+    the workload stays as it is.
     """
 
     workload: Workload
@@ -54,6 +57,7 @@ class Plan:
     confinement: Confinement | None = None
     remarks: tuple[Remark, ...] = ()
     refusal: Refusal | None = None
+    suspects: frozenset[str] = frozenset()
 
     @property
     def patches_template(self) -> bool:
@@ -65,6 +69,17 @@ class Plan:
             return True
         return self.assigned != self.workload.assigned()
 
+    def stands_in(self, book: Book) -> bool:
+        """Whether every number that it writes into the template is leased to the workload."""
+        workload = self.workload
+        leases = book.of_owner(workload.key).items()
+        active = {
+            (key.protocol, key.port)
+            for (_, key), lease in leases
+            if lease.state == "active" and lease.uid == workload.uid
+        }
+        return all((entry.protocol, port) in active for entry, port, _ in self.ports if port)
+
 
 class Planner:
     """Makes plans against one state. `rng` names grants and throws the dice of the policy `Random`."""
@@ -73,42 +88,44 @@ class Planner:
         self._state = state
         self._rng = rng
 
-    def plan(self, workload: Workload, now: str) -> Plan:
-        """The plan for a workload as it was last seen; `now` is RFC 3339.
+    def plan(self, workload: Workload, now: str, owners: Owners = unasked) -> Plan:
+        """The plan for a workload as it was last seen; `now` is RFC 3339, `owners` what the API server says of others.
 
-        A refusal changes nothing, except that what an earlier workload of that name had goes back.
+        A refusal changes nothing, except that what an earlier workload of that name had goes back. Whatever else is
+        raised changes nothing at all.
         """
+        if workload.deleting:
+            # Its leases go when it is gone; a template that is on its way out is nobody's to patch.
+            return Plan(workload, assigned=workload.assigned())
         try:
-            if workload.deleting:
-                # Its leases go when it is gone; a template that is on its way out is nobody's to patch.
-                return Plan(workload, assigned=workload.assigned())
-            workload = recognised(workload, self._state.book.of_owner(workload.key))
-            request = parse_request(workload)
-            return self._give_back(workload, now) if request is None else self._serve(workload, request, now)
+            with Draft(self._state) as draft:
+                workload = recognised(workload, self._state.book.of_owner(workload.key))
+                request = parse_request(workload)
+                if request is None:
+                    return self._give_back(workload, now, draft)
+                found = look(self._state, workload, request, owners)
+                if found.suspects:
+                    return Plan(workload, assigned=workload.assigned(), suspects=frozenset(found.suspects))
+                return self._serve(Holding(self._state, workload, request, draft, found), now)
         except Refusal as refusal:
             left = self._left_behind(workload, now)
             return Plan(workload, refusal=refusal, assigned=workload.assigned(), changes=left)
 
     def plan_gone(self, owner: str, now: str) -> list[Change]:
         """What leaves the ledger's active part when a workload is gone for certain."""
-        draft = Draft(self._state)
-        for place, lease in list(self._state.book.of_owner(owner).items()):
-            if lease.state == "active":
-                draft.put(*place, lease._replace(releasing=now))
-        return draft.changes
+        with Draft(self._state) as draft:
+            for place, lease in list(self._state.book.of_owner(owner).items()):
+                if lease.state == "active":
+                    draft.put(*place, lease._replace(releasing=now))
+            return draft.changes
 
-    def _serve(self, workload: Workload, request: Request, now: str) -> Plan:
-        found = look(self._state, workload, request)
+    def _serve(self, holding: Holding, now: str) -> Plan:
+        workload, request, draft, found = holding.workload, holding.request, holding.draft, holding.found
         own = dict(self._state.book.of_owner(workload.key))
-        draft = Draft(self._state)
-        holding = Holding(self._state, workload, request, draft, found)
-        try:
-            self._fill(holding)
-        except BaseException:
-            draft.undo()
-            raise
-        plan = Plan(workload, conflicts=found.conflicts)
+        self._fill(holding)
+        plan = Plan(workload, conflicts=[*found.conflicts, *replaced(holding)])
         plan.adopted = {entry.ref: holding.numbers[entry][0] for entry in holding.adopted}
+        plan.assigned.update((entry.ref, entry.host_port) for entry in holding.stays)
         for entry, (port, ip) in holding.numbers.items():
             plan.assigned[entry.ref] = port
             if entry.host_port != port or (ip and entry.claim.ip != ip):
@@ -121,9 +138,10 @@ class Planner:
         self._confine(plan, holding.placement)
         where = workload.placement if plan.confinement is None else holding.placement
         self._see_to_rollouts(plan, request, where)
-        told = {e: port for e, (port, _) in holding.numbers.items() if request.env or e.passthrough}
-        self._tell_containers(plan, told)
-        if not found.wanted:
+        numbers = {e: port for e, (port, _) in holding.numbers.items()} | {e: e.host_port for e in holding.stays}
+        self._tell_containers(plan, {e: port for e, port in numbers.items() if request.env or e.passthrough})
+        plan.remarks += tuple(staying(holding))
+        if not found.wanted and not found.left:
             plan.remarks += (nothing_to_give(workload, request),)
         return plan
 
@@ -173,9 +191,9 @@ class Planner:
             plan.environment = environment(plan.workload, told)
             plan.remarks += tuple(plan.environment.remarks())
 
-    def _give_back(self, workload: Workload, now: str) -> Plan:
+    def _give_back(self, workload: Workload, now: str, draft: Draft) -> Plan:
         own = dict(self._state.book.of_owner(workload.key))
-        draft, plan = Draft(self._state), Plan(workload, rollout=restore(workload), confinement=release(workload))
+        plan = Plan(workload, rollout=restore(workload), confinement=release(workload))
         self._leave(own, draft, now, plan)
         plan.ports += [(entry, 0, ip) for entry, ip in written(workload, own).items()]
         plan.changes = draft.changes
@@ -184,11 +202,11 @@ class Planner:
 
     def _left_behind(self, workload: Workload, now: str) -> list[Change]:
         """What leaves the active part because it belongs to an earlier workload of that name, which is gone."""
-        draft = Draft(self._state)
-        for place, lease in list(self._state.book.of_owner(workload.key).items()):
-            if lease.state == "active" and lease.uid != workload.uid:
-                draft.put(*place, lease._replace(releasing=now))
-        return draft.changes
+        with Draft(self._state) as draft:
+            for place, lease in list(self._state.book.of_owner(workload.key).items()):
+                if lease.state == "active" and lease.uid != workload.uid:
+                    draft.put(*place, lease._replace(releasing=now))
+            return draft.changes
 
     def _leave(self, own: Mapping[Place, Lease], draft: Draft, now: str, plan: Plan) -> None:
         """Every lease of the workload that nothing wants goes."""

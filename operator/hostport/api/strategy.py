@@ -86,7 +86,7 @@ def parse_amounts(text: str) -> Amounts:
     """What `hostport/rollout-was` says; nothing where it is not what the operator writes."""
     try:
         raw = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     if not isinstance(raw, dict) or not raw.keys() <= {MAX_SURGE, MAX_UNAVAILABLE}:
         return {}

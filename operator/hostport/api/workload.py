@@ -55,6 +55,12 @@ KINDS = {
 LONE = frozenset({"ReplicaSet", "Job"})
 
 
+def is_workload(owner: str) -> bool:
+    """Whether an owner spells Kind/namespace/name of a kind that there is here; a newer version may know more."""
+    kind, *names = owner.split("/")
+    return kind in KINDS and len(names) == 2 and all(names)
+
+
 @dataclass(frozen=True, slots=True)
 class Workload:
     """What the operator keeps of a workload.

@@ -15,7 +15,7 @@ from hostport.allocation.summary import summarize
 from hostport.api.lease import Lease, LeaseKey
 from hostport.api.names import AUTO
 from hostport.api.ports import Protocol, ips_overlap
-from hostport.api.workload import KINDS, Workload
+from hostport.api.workload import Workload, is_workload
 
 
 class Entry(NamedTuple):
@@ -117,12 +117,6 @@ def _without_workload(evidence: Evidence) -> Iterator[Finding]:
             yield Finding("NoWorkload", subject, f"leased to an earlier {owner} (uid {entry.lease.uid})", *concerns)
         elif workload.annotations.get(AUTO) == "false" or AUTO not in workload.annotations:
             yield Finding("NoWorkload", subject, f"leased to {owner}, which does not ask for it ({AUTO})", *concerns)
-
-
-def is_workload(owner: str) -> bool:
-    """Whether an owner spells Kind/namespace/name of a kind that there is here; a newer version may know more."""
-    kind, *names = owner.split("/")
-    return kind in KINDS and len(names) == 2 and all(names)
 
 
 def _differing(evidence: Evidence) -> Iterator[Finding]:

@@ -69,6 +69,15 @@ class Delivery:
         else:
             self._start(key, self._confirm(key))
 
+    def ask(self, owner: str, answered: Callable[[str, str | None], None], *, again: bool) -> None:
+        """Ask the API server who has an owner's name; `answered` is told the uid: "" for nobody, None for no answer.
+
+        `again`: the last answer has settled nothing, so that it is asked after a pause.
+        """
+        name = f"owner {owner}"
+        if name not in self._under_way:
+            self._start(name, self._ask(name, owner, answered, again=again))
+
     async def drain(self) -> None:
         """Wait for everything under way; what fails now is not tried again."""
         self._ending.set()
@@ -90,6 +99,10 @@ class Delivery:
         try:
             async with self._slots:
                 if not self._office.leadership.leads:
+                    self._touched.add(key)
+                    return
+                if not plan.stands_in(self._office.state.book):
+                    # A lease of it was lost while the patch waited for its turn: another may have the number by now.
                     self._touched.add(key)
                     return
                 self._written[key] = (plan.workload.uid, await templates.write(self._office.api, plan))
@@ -122,10 +135,32 @@ class Delivery:
         else:
             self._found(kind, raw)
 
+    async def _ask(self, name: str, owner: str, answered: Callable[[str, str | None], None], *, again: bool) -> None:
+        if again:
+            await self._rest(name)
+        try:
+            async with self._slots:
+                raw = await self._office.api.get(paths.workload(owner))
+        except NotFound:
+            uid: str | None = ""
+        except ApiError as error:
+            logger.log(level_of(error), "can't tell whether %s is there: %s", owner, error, extra={"workload": owner})
+            await self._rest(name)
+            uid = None
+        else:
+            self._found(KINDS[owner.partition("/")[0]], raw)
+            uid = raw["metadata"]["uid"]
+        if uid is not None and not again:
+            self._pauses.pop(name, None)
+        answered(owner, uid)
+
     async def _pause(self, key: str, at_least: float = 0.0) -> None:
+        self._touched.add(key)
+        await self._rest(key, at_least)
+
+    async def _rest(self, key: str, at_least: float = 0.0) -> None:
         pause = max(at_least, min(_LONGEST_PAUSE_SECONDS, self._pauses.get(key, _FIRST_PAUSE_SECONDS / 2) * 2))
         self._pauses[key] = pause
-        self._touched.add(key)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._ending.wait(), pause)
 

@@ -20,6 +20,7 @@ from hostport.cluster.foreign import template_use
 from hostport.ledger.book import Change
 from hostport.run import clock
 from hostport.run.delivery import Delivery
+from hostport.run.inquiries import Inquiries
 from hostport.run.office import Office
 from hostport.run.remarks import Remarks
 from hostport.run.waiting import Waiting
@@ -49,6 +50,7 @@ class Desk:
         self._is_new = True
         self._remarks = Remarks(office)
         self._delivery = Delivery(office, again=self.touch, gone=self._confirmed_gone, found=self.see)
+        self._inquiries = Inquiries(self._delivery, again=self.touch)
 
     # What happens
 
@@ -74,6 +76,7 @@ class Desk:
         self._office.workloads.pop(key, None)
         self._office.state.forget_use(key)
         self._remarks.forget(key)
+        self._inquiries.forget(key)
         self._missing.add(key)
         self.touch(key)
 
@@ -151,6 +154,7 @@ class Desk:
         self._leaks.clear()
         self._steps.clear()
         self._waiting.forget_all()
+        self._inquiries.forget_all()
         self._is_new = True
 
     def tidy(self) -> None:
@@ -200,11 +204,23 @@ class Desk:
         return workload.created if workload is not None else ""
 
     def _plan(self, workload: Workload, now: str) -> Plan | None:
+        known = self._office.workloads
+        answers = self._inquiries.answers(workload.key)
+
+        def uid_of(owner: str) -> str | None:
+            return known[owner].uid if owner in known else answers.get(owner)
+
         try:
-            return self._office.planner.plan(workload, now)
+            plan = self._office.planner.plan(workload, now, uid_of)
         except Exception:  # one workload that nobody thought of must not keep all others waiting
             logger.exception("no plan for %s: please report this", workload.key, extra={"workload": workload.key})
             return None
+        if plan.suspects:
+            for owner in plan.suspects & known.keys():
+                self.touch(owner)  # another object of that name, which has not been planned for yet
+            self._inquiries.ask(workload.key, plan.suspects, {*known, *answers})
+            return None
+        return plan
 
     def _take_steps(self) -> list[Change]:
         steps, self._steps = self._steps, []

@@ -193,6 +193,39 @@ class Life(RuleBasedStateMachine):
         manifest = deployment(name, f"a:1={number} b:2", pod=place.spec())
         self._act(name, place, [], lambda: self.world.apply(manifest))
 
+    @rule(
+        name=st.sampled_from(_NAMES),
+        protocol=st.sampled_from(["TCP", "UDP"]),
+        number=_NUMBERS,
+        place=st.sampled_from(_PLACES),
+        node=st.sampled_from((*_NODES, "")),
+        notes=st.sampled_from([{}, {}, {"contiguous": "true"}, {"env": "true"}, {"pool": "q,p"}]),
+    )
+    def forge(self, name: str, protocol: str, number: int, place: Place, node: str, notes: dict[str, str]) -> None:
+        """A user writes a number and our mark himself, has a Pod run on it maybe, and then asks for numbers."""
+        manifest = deployment(
+            name,
+            f"a:1/{protocol}={number} b:2",
+            pod=place.spec(),
+            auto="false",
+            assigned=f'{{"app/a": {number}}}',
+            **notes,
+        )
+        self._act(name, place, [], lambda: self.world.copy(manifest))
+        if node in self.cluster.nodes and any(self.world.shown(name)):
+            self._run(name, node)
+        manifest = self.world.manifest(name)
+        manifest["metadata"]["annotations"] |= {"hostport/auto": "true", "hostport/assigned": f'{{"app/a": {number}}}'}
+        self._again(name, lambda: self.world.replace(manifest))
+
+    @precondition(lambda self: self.world.ledger)
+    @rule(data=st.data())
+    def lose(self, data: st.DataObject) -> None:
+        """A lease is lost: somebody has taken it out, or the ledger is that of an old backup."""
+        pool, key = data.draw(st.sampled_from(sorted(self.world.ledger)))
+        self.world.plant(pool, str(key), None)
+        self.resting_since.pop((pool, key), None)
+
     @precondition(lambda self: self.places)
     @rule(data=st.data())
     def look_again(self, data: st.DataObject) -> None:
@@ -261,10 +294,13 @@ class Life(RuleBasedStateMachine):
         name = data.draw(st.sampled_from(sorted(self.places)))
         node = data.draw(st.sampled_from(sorted(self.cluster.nodes)))
         if any(self.world.shown(name)):
-            self.world.run(name, on=node)
-            manifest = self.world.manifest(name)
-            self.running.add(f"{name}-{node}")
-            self.cluster.foreign[f"{name}-{node}"] = claims(f"Deployment/default/{name}", manifest, frozenset({node}))
+            self._run(name, node)
+
+    def _run(self, name: str, node: str) -> None:
+        self.world.run(name, on=node)
+        manifest = self.world.manifest(name)
+        self.running.add(f"{name}-{node}")
+        self.cluster.foreign[f"{name}-{node}"] = claims(f"Deployment/default/{name}", manifest, frozenset({node}))
 
     @precondition(lambda self: self.running)
     @rule(data=st.data())

@@ -73,7 +73,7 @@ def look(state: State, workload: Workload, request: Request, owners: Owners = un
             continue
         found.wanted.append(entry)
         numbers = [*shown, *(n for n in by_ref.get((entry.ref, entry.protocol), ()) if n not in shown)]
-        if numbers:
+        if numbers and not (entry in found.copies and runs_on(state, workload, entry)):
             found.held[entry] = numbers
     found.by_hand = workload.claims.difference(entry.claim for entry in (*found.wanted, *found.ours))
     return found

@@ -220,7 +220,8 @@ class Planner:
 
     def _stamp(self, draft: Draft, now: str) -> dict[str, int]:
         """Date the new leases and give them their common grant id; returns the number of each port."""
-        fresh = [(pool, key, lease) for pool, key, lease in draft.changes if lease is not None and not lease.since]
+        active = ((pool, key, lease) for pool, key, lease in draft.changes if lease and lease.state == "active")
+        fresh = [(pool, key, lease) for pool, key, lease in active if not lease.since]
         grant = f"{self._rng.getrandbits(25):05x}/{len(fresh)}"
         for pool, key, lease in fresh:
             draft.amend(pool, key, Lease(lease.owner, lease.uid, lease.port, now, grant))

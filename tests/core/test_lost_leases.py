@@ -146,8 +146,8 @@ def test_what_runs_stays_where_the_pool_has_shrunk_meanwhile(world: World) -> No
     _stays_without_a_lease(
         world,
         "web",
-        "app/http keeps hostPort 20000/TCP, on which a Pod of it runs, and can't have its lease: 20000/TCP for app/http "
-        "is outside of every pool that may serve it: main has 20005-20009. What runs is not moved. "
+        "app/http keeps hostPort 20000/TCP, on which a Pod of it runs, and can't have its lease: 20000/TCP for "
+        "app/http is outside of every pool that may serve it: main has 20005-20009. What runs is not moved. "
         "Take the hostPort out of the template to get another number",
     )
 

@@ -223,6 +223,7 @@ class Life(RuleBasedStateMachine):
     def lose(self, data: st.DataObject) -> None:
         """A lease is lost: somebody has taken it out, or the ledger is that of an old backup."""
         pool, key = data.draw(st.sampled_from(sorted(self.world.ledger)))
+        self.judge.lose(self.world.ledger[pool, key].owner, key.port)
         self.world.plant(pool, str(key), None)
         self.resting_since.pop((pool, key), None)
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Coroutine, Iterator
+from functools import partial
 from typing import Any
 
 from hostport.allocation.plan import Plan
@@ -43,6 +44,7 @@ class Delivery:
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._touched: set[str] = set()
+        self._replies: dict[str, Callable[[], None]] = {}
         self._written: dict[str, tuple[str, int]] = {}
         self._pauses: dict[str, float] = {}
         self._ending = asyncio.Event()
@@ -90,6 +92,8 @@ class Delivery:
 
     def _done(self, key: str) -> None:
         del self._under_way[key]
+        # Not before: whoever is told may ask again at once.
+        self._replies.pop(key, _nothing)()
         if key in self._touched:
             self._touched.discard(key)
             self._again(key)
@@ -152,7 +156,7 @@ class Delivery:
             uid = raw["metadata"]["uid"]
         if uid is not None and not again:
             self._pauses.pop(name, None)
-        answered(owner, uid)
+        self._replies[name] = partial(answered, owner, uid)
 
     async def _pause(self, key: str, at_least: float = 0.0) -> None:
         self._touched.add(key)
@@ -197,6 +201,10 @@ class Delivery:
         self._office.tell(workload, reason, text)
         fields = {"workload": workload.key, "reason": reason, "pool": _pools(plan), "port": text}
         logger.info("%s %s: %s", workload.key, reason, text, extra=fields)
+
+
+def _nothing() -> None:
+    """Nobody waits for the outcome."""
 
 
 def _pools(plan: Plan) -> str:

@@ -59,7 +59,9 @@ class Judge:
             known = before.get((change.pool, change.key))
             inherits = known is not None and known.owner != owner
             if known is not None and inherits:
-                assert not self._world.uid_of(known.owner), "the lease of somebody who is there has gone to another"
+                now = self._world.uid_of(known.owner)
+                assert now != known.uid, "the lease of somebody who is there has gone to another"
+                assert known.state == "releasing" or not now, "the next of that name would have inherited it"
                 assert known.state != "released"
             if change.lease is None:
                 assert change.key.node or inherits, "only a lease for the whole pool takes the place of others"

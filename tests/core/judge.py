@@ -207,12 +207,28 @@ class Judge:
         for place, leading in self._cluster.choices(self._places[name], pools):
             # A run is of one pool, which must say itself on which nodes it is.
             serving = leading if notes.get("hostport/contiguous") == "true" else pools
-            choices = [
-                {protocol: ledger.free(pool, place, protocol) for protocol in ("TCP", "UDP")}
+            choices = {
+                pool.name: {protocol: ledger.free(pool, place, protocol) for protocol in ("TCP", "UDP")}
                 for pool in serving
                 if self._cluster.fits(pool, place)
-            ]
-            self._excuse(refusal, notes, self._shapes[name], choices, quota=quota)
+            }
+            if isinstance(refusal, RequestRefused):
+                self._refused_number(name, [free for pool, free in choices.items() if self._has_room(name, pool)])
+            else:
+                self._excuse(refusal, notes, self._shapes[name], list(choices.values()), quota=quota)
+
+    def _has_room(self, name: str, pool: str) -> bool:
+        """Whether the quota of a pool leaves room for all the ports of a newcomer."""
+        quota = self._cluster.pools[pool].quota
+        needed = sum(map(len, self._shapes[name]))
+        return quota is None or _held(self._world.ledger, pool) + needed <= quota
+
+    def _refused_number(self, name: str, choices: list[dict[str, set[int]]]) -> None:
+        """Somebody is on one of the numbers that are asked for, wherever there is room for them."""
+        notes = self._world.manifest(name)["metadata"]["annotations"]
+        numbers = {int(word.partition("=")[2]) for word in notes["hostport/request"].split(",")}
+        if choices:
+            assert any(not all(n in free for free in choice.values()) for n in numbers for choice in choices)
 
     def _excuse(
         self,
@@ -228,10 +244,6 @@ class Judge:
                 pass
             case QuotaExceeded():
                 assert quota
-            case RequestRefused() if choices:
-                exact = notes["hostport/request"].split(",")
-                numbers = {int(word.partition("=")[2]) for word in exact}
-                assert any(not all(n in free for free in choice.values()) for n in numbers for choice in choices)
             case PoolExhausted() | NoMatchingPool() if not quota and "hostport/request" not in notes:
                 if notes.get("hostport/contiguous") == "true":
                     assert not any(has_run(groups, choice) for choice in choices)

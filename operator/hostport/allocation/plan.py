@@ -151,15 +151,22 @@ class Planner:
             return
         if not keep(holding):
             return
+        confined = holding.workload.home != holding.workload.placement
         keeps = bool(holding.numbers)
-        if not keeps and not holding.found.copies:
-            holding.start_at_home()
+        if not keeps and not holding.found.copies and confined:
+            self._fill_at_home(holding)
+            return
         try:
             self._pick(holding)
         except Refusal:
-            if keeps or holding.workload.home == holding.workload.placement:
+            if keeps or not confined:
                 raise
-            holding.start_at_home()
+            self._fill_at_home(holding)
+
+    def _fill_at_home(self, holding: Holding) -> None:
+        """Without what the operator had added to the affinity, which kept the Pods from where their numbers hold."""
+        holding.start_at_home()
+        if keep(holding):
             self._pick(holding)
 
     def _pick(self, holding: Holding) -> None:

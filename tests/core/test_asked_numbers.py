@@ -206,3 +206,22 @@ def test_a_quota_that_is_enough_for_some_of_the_numbers_is_named_and_not_the_num
     with pytest.raises(QuotaExceeded, match="holds 1 of the 1 numbers that pool main allows it, and 1 more"):
         world.deploy("web", "a:1 b:2", request="a=20003,b=20006")
     assert world.leases() == {}
+
+
+def test_a_pool_whose_quota_is_used_up_is_named_beside_who_holds_the_number_in_another() -> None:
+    """Else it looks as if nobody had the number there, and as if it would do to ask for another one."""
+    world = World("n0")
+    world.node("n1", zone="a")
+    world.node("n2", zone="b")
+    world.pool("here", "20000-20009", quotaPerNamespace=1, nodeSelector={"matchLabels": {"zone": "a"}})
+    world.pool("there", "20003-20004", nodeSelector={"matchLabels": {"zone": "b"}})
+    world.pool("elsewhere", "30000-30009", quotaPerNamespace=0)
+    world.deploy("first", pool="here")
+    world.deploy("second", pool="there")
+    with pytest.raises(RequestRefused) as caught:
+        world.deploy("third", request="http=20003")
+    assert caught.value.message == (
+        "20003/TCP for app/http is held by Deployment/default/second (app/http), Deployment/default/second (template); "
+        "the nearest free number is 20004; "
+        "namespace default holds 1 of the 1 numbers that pool here allows it, and 1 more are asked for"
+    )

@@ -291,3 +291,18 @@ def test_both_terms_mean_the_nodes_that_each_means(
         wants = [any(term.matches(node.name, node.labels) for term in side) for side in (mine, theirs)]
         if NodeTerm() not in theirs:
             assert met.admits(node) == all(wants)
+
+
+def test_numbers_that_hold_elsewhere_than_a_copied_affinity_says_are_taken_back_and_the_affinity_follows() -> None:
+    world = World("n0")
+    world.node("n1", zone="b")
+    world.node("n2", zone="a")
+    there = {"nodeSelector": {"matchLabels": {"zone": "b"}}, "ranges": ["20003-20004"]}
+    world.pool("main", "20000-20001", nodes=[there], policy="LowestFree")
+    assert world.deploy("web", "a:1 b:2", pod=build.on_hosts("n1")) == {"app/a": 20003, "app/b": 20004}
+    world.delete("web")
+    world.deploy("other", "a:1 b:2", request="a=20000,b=20001")
+    copy = world.manifest("other")
+    copy["metadata"]["name"] = "web"
+    del copy["metadata"]["annotations"]["hostport/request"]
+    assert world.copy(copy) == {"app/a": 20003, "app/b": 20004}

@@ -165,6 +165,33 @@ def test_a_forged_note_gives_nobody_a_number(world: World) -> None:
     assert world.deploy("thief", assigned='{"app/http": 20000}') == {"app/http": 20001}
 
 
+def test_somebody_elses_number_without_our_mark_stays_where_a_pod_runs_on_it(world: World) -> None:
+    world.deploy("web")
+    manifest = deployment("by-hand", "http:80=20000 dns:53", auto="false")
+    world.apply(manifest)
+    world.run("by-hand", on="n2")
+    assert world.deploy("by-hand", "http:80=20000 dns:53") == {"app/dns": 20001}
+    assert world.shown("by-hand") == [20000, 20001]
+    assert world.leases() == {"20000/TCP": "active", "20001/TCP": "active"}
+    (remark,) = world.plans[-1].remarks
+    assert remark.reason == "PortConflict"
+    assert remark.text == (
+        "app/http keeps hostPort 20000/TCP, on which a Pod of it runs, though it is leased to Deployment/default/web. "
+        "What runs is not moved. Take the hostPort out of the template to get another number"
+    )
+
+
+def test_our_mark_is_about_the_protocol_that_the_number_was_leased_in(world: World) -> None:
+    """Written by hand in TCP after the operator had leased it in UDP, it is the user's, and stays when that ends."""
+    world.deploy("web", "a:1/UDP", request="a=20007")
+    world.replace(deployment("web", "a:1=20007 b:2", assigned='{"app/a": 20007}'))
+    assert world.leases("web") == {"20007/UDP": "releasing", "20000/TCP": "active"}
+    manifest = world.manifest("web")
+    manifest["metadata"]["annotations"]["hostport/auto"] = "false"
+    world.replace(manifest)
+    assert world.shown("web") == [20007, 0]
+
+
 # (d) by hand
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import cycle, islice
-from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -25,85 +24,10 @@ from hostport.api.placement import Placement
 from hostport.api.ports import Protocol
 from hostport.ledger.book import Place as Where
 from tests.core.build import Json, deployment
+from tests.core.drawn import MORE_NAMES, NAMES, NODES, NUMBERS, PLACES, SPECS, ZONES, Spec, manifests
 from tests.core.judge import Judge, claims, container_of, ports_of
 from tests.core.naive import ANY, LOCAL, Claim, Cluster, Node, Place, Pool
 from tests.core.world import Unacceptable, World
-
-_NODES = ("n1", "n2", "n3", "n4")
-_NAMES = ("w1", "w2", "w3")
-_MORE_NAMES = tuple(f"w{i}" for i in range(1, 100))
-_PLACES = (
-    Place(),
-    Place(tolerates=True),
-    Place(zone="a"),
-    Place(zone="b", tolerates=True),
-    Place(names=("n1",), fixed=True),
-    Place(names=("n2",)),
-    Place(names=("n1", "n3")),
-)
-
-# Ports, and the groups of protocols that need a number each.
-_TCP, _UDP = {"TCP"}, {"UDP"}
-_SHAPES = (
-    ("a:1", [_TCP]),
-    ("a:1/UDP", [_UDP]),
-    ("a:1 b:2", [_TCP, _TCP]),
-    ("a:1 b:2 c:3/UDP", [_TCP, _TCP, _UDP]),
-    ("a:53 b:53/UDP c:2", [{"TCP", "UDP"}, _TCP]),
-    ("c:2 a:53 b:53/UDP", [_TCP, {"TCP", "UDP"}]),
-)
-# The same for ports that are passed through, which mostly there are none of.
-_ADDED: tuple[tuple[str, list[set[str]]], ...] = (
-    *(("", []),) * 3,
-    ("g/UDP", [_UDP]),
-    ("g, h/UDP", [_TCP, _UDP]),
-)
-_WINDOWS = [frozenset(range(20000 + first, 20000 + first + length)) for first in range(4) for length in (1, 2, 4, 7)]
-_NUMBERS = st.integers(20000, 20008)
-_ZONES = st.sampled_from("ab")
-
-Spec = dict[str, Any]
-_SPECS = st.fixed_dictionaries(
-    {
-        "numbers": st.sampled_from(_WINDOWS),
-        "zone": st.sampled_from(["", "", "a", "b"]),
-        "default": st.sampled_from([True, True, False]),
-        "cooldown": st.sampled_from([0, 60]),
-        "quota": st.sampled_from([None, None, None, 1, 3]),
-    },
-    optional={
-        "inner": st.sampled_from([frozenset({20003, 20004, 20008}), frozenset({24000, 24001})]),
-        "protocols": st.just(("TCP",)),
-    },
-)
-
-
-@st.composite
-def _manifests(draw: st.DrawFn) -> tuple[Place, list[set[str]], Json]:
-    """A Deployment without its name: where it may run, the numbers it needs, and the manifest."""
-    entries, groups = draw(st.sampled_from(_SHAPES))
-    added, more = draw(st.sampled_from(_ADDED))
-    place = draw(st.sampled_from(_PLACES))
-    pod = place.spec()
-    if added and draw(st.integers(0, 3)) == 0:
-        entries, groups, pod = "", [], {**pod, "hostNetwork": True}
-    refs = [word.strip()[0] for word in (*entries.split(), *added.split(",")) if word]
-    notes = {"passthrough": added} if added else {}
-    if draw(st.integers(0, 3)) == 0:
-        notes["env"] = "true"
-    if draw(st.integers(0, 3)) == 0:
-        notes["pool"] = draw(st.sampled_from(["p", "q", "q,p", "p,q"]))
-    if draw(st.integers(0, 3)) == 0:
-        notes["request"] = _numbers_for(draw, draw(st.lists(st.sampled_from(refs), min_size=1, unique=True)))
-    elif draw(st.integers(0, 3)) == 0:
-        notes["prefer"] = _numbers_for(draw, refs[:1])
-    if draw(st.integers(0, 3)) == 0:
-        notes["contiguous"] = "true"
-    return place, groups + more, deployment("nameless", entries, pod=pod, **notes)
-
-
-def _numbers_for(draw: st.DrawFn, refs: list[str]) -> str:
-    return ",".join(f"{ref}={draw(_NUMBERS)}" for ref in refs)
 
 
 class Life(RuleBasedStateMachine):
@@ -120,38 +44,38 @@ class Life(RuleBasedStateMachine):
         self.running: set[str] = set()
         self.now = 0
         self.resting_since: dict[Where, int] = {}
-        self.turns = cycle(_PLACES)
+        self.turns = cycle(PLACES)
 
     @initialize(
         address=st.sampled_from([ANY, LOCAL]),
-        p=_SPECS,
-        q=_SPECS,
-        zones=st.tuples(_ZONES, _ZONES, _ZONES),
+        p=SPECS,
+        q=SPECS,
+        zones=st.tuples(ZONES, ZONES, ZONES),
         most_views=st.sampled_from([64, 3, 4]),
     )
     def begin(self, address: str, p: Spec, q: Spec, zones: tuple[str, ...], most_views: int) -> None:
         self.world = World("n1", most_views=most_views)
         self.judge = Judge(self.world, self.cluster, self.places, self.shapes)
-        for name, zone in zip(_NODES, zones, strict=False):
+        for name, zone in zip(NODES, zones, strict=False):
             self.node(name, zone, tainted=name == "n3")
         self._set_pool(Pool("p", age=5, **p))
         self._set_pool(Pool("q", ip=address, **q))
 
     # Administrators
 
-    @rule(name=st.sampled_from(_NODES), zone=st.sampled_from("ab"), tainted=st.booleans())
+    @rule(name=st.sampled_from(NODES), zone=st.sampled_from("ab"), tainted=st.booleans())
     def node(self, name: str, zone: str, *, tainted: bool) -> None:
         """A node comes, or gets other labels or taints."""
         self.cluster.nodes[name] = Node(zone, tainted)
         self.world.node(name, *(["dedicated=x:NoSchedule"] if tainted else []), zone=zone)
 
-    @rule(name=st.sampled_from(_NODES))
+    @rule(name=st.sampled_from(NODES))
     def drop_node(self, name: str) -> None:
         """A node goes."""
         if self.cluster.nodes.pop(name, None):
             self.world.drop_node(name)
 
-    @rule(name=st.sampled_from("pq"), spec=_SPECS)
+    @rule(name=st.sampled_from("pq"), spec=SPECS)
     def change_pool(self, name: str, spec: Spec) -> None:
         """A pool grows, shrinks, or is for other nodes."""
         known = self.cluster.pools[name]
@@ -163,19 +87,19 @@ class Life(RuleBasedStateMachine):
 
     # Users
 
-    @rule(name=st.sampled_from(_NAMES), made=_manifests())
+    @rule(name=st.sampled_from(NAMES), made=manifests())
     def deploy(self, name: str, made: tuple[Place, list[set[str]], Json]) -> None:
         """A user applies a manifest, new or changed."""
         place, groups, manifest = made
         manifest["metadata"]["name"] = name
         self._act(name, place, groups, lambda: self.world.apply(manifest))
 
-    @rule(made=_manifests())
+    @rule(made=manifests())
     def deploy_another(self, made: tuple[Place, list[set[str]], Json]) -> None:
         """A user applies a manifest of a new name, so that pools get full."""
         self.deploy(next(self._new_names()), made)
 
-    @rule(made=_manifests(), count=st.integers(2, 4))
+    @rule(made=manifests(), count=st.integers(2, 4))
     def deploy_at_once(self, made: tuple[Place, list[set[str]], Json], count: int) -> None:
         """A user applies a manifest under several new names; none has its numbers before the last is planned for."""
         place, groups, manifest = made
@@ -185,13 +109,47 @@ class Life(RuleBasedStateMachine):
             self._act(name, place, groups, partial(self.world.reconcile, name))
 
     def _new_names(self) -> Iterator[str]:
-        return (name for name in _MORE_NAMES if name not in self.places)
+        return (name for name in MORE_NAMES if name not in self.places)
 
-    @rule(name=st.sampled_from(_NAMES), number=_NUMBERS, place=st.sampled_from(_PLACES))
+    @rule(name=st.sampled_from(NAMES), number=NUMBERS, place=st.sampled_from(PLACES))
     def deploy_by_hand(self, name: str, number: int, place: Place) -> None:
         """A user writes a number himself, and lets us find the other one."""
         manifest = deployment(name, f"a:1={number} b:2", pod=place.spec())
         self._act(name, place, [], lambda: self.world.apply(manifest))
+
+    @rule(
+        name=st.sampled_from(NAMES),
+        protocol=st.sampled_from(["TCP", "UDP"]),
+        number=NUMBERS,
+        place=st.sampled_from(PLACES),
+        node=st.sampled_from((*NODES, "")),
+        notes=st.sampled_from([{}, {}, {"contiguous": "true"}, {"env": "true"}, {"pool": "q,p"}]),
+    )
+    def forge(self, name: str, protocol: str, number: int, place: Place, node: str, notes: dict[str, str]) -> None:
+        """A user writes a number and our mark himself, has a Pod run on it maybe, and then asks for numbers."""
+        manifest = deployment(
+            name,
+            f"a:1/{protocol}={number} b:2",
+            pod=place.spec(),
+            auto="false",
+            assigned=f'{{"app/a": {number}}}',
+            **notes,
+        )
+        self._act(name, place, [], lambda: self.world.copy(manifest))
+        if node in self.cluster.nodes and any(self.world.shown(name)):
+            self._run(name, node)
+        manifest = self.world.manifest(name)
+        manifest["metadata"]["annotations"] |= {"hostport/auto": "true", "hostport/assigned": f'{{"app/a": {number}}}'}
+        self._again(name, lambda: self.world.replace(manifest))
+
+    @precondition(lambda self: self.world.ledger)
+    @rule(data=st.data())
+    def lose(self, data: st.DataObject) -> None:
+        """A lease is lost: somebody has taken it out, or the ledger is that of an old backup."""
+        pool, key = data.draw(st.sampled_from(sorted(self.world.ledger)))
+        self.judge.lose(self.world.ledger[pool, key].owner, key.port)
+        self.world.plant(pool, str(key), None)
+        self.resting_since.pop((pool, key), None)
 
     @precondition(lambda self: self.places)
     @rule(data=st.data())
@@ -225,7 +183,7 @@ class Life(RuleBasedStateMachine):
         self._again(name, lambda: self.world.replace(manifest))
 
     @precondition(lambda self: self.places)
-    @rule(data=st.data(), other=st.sampled_from(_NAMES))
+    @rule(data=st.data(), other=st.sampled_from(NAMES))
     def clone(self, data: st.DataObject, other: str) -> None:
         """A user copies an object as it stands to another name."""
         name = data.draw(st.sampled_from(sorted(self.places)))
@@ -261,10 +219,13 @@ class Life(RuleBasedStateMachine):
         name = data.draw(st.sampled_from(sorted(self.places)))
         node = data.draw(st.sampled_from(sorted(self.cluster.nodes)))
         if any(self.world.shown(name)):
-            self.world.run(name, on=node)
-            manifest = self.world.manifest(name)
-            self.running.add(f"{name}-{node}")
-            self.cluster.foreign[f"{name}-{node}"] = claims(f"Deployment/default/{name}", manifest, frozenset({node}))
+            self._run(name, node)
+
+    def _run(self, name: str, node: str) -> None:
+        self.world.run(name, on=node)
+        manifest = self.world.manifest(name)
+        self.running.add(f"{name}-{node}")
+        self.cluster.foreign[f"{name}-{node}"] = claims(f"Deployment/default/{name}", manifest, frozenset({node}))
 
     @precondition(lambda self: self.running)
     @rule(data=st.data())
@@ -277,10 +238,10 @@ class Life(RuleBasedStateMachine):
 
     @rule(
         target=strangers,
-        port=_NUMBERS,
+        port=NUMBERS,
         protocol=st.sampled_from(["TCP", "UDP"]),
         ip=st.sampled_from([ANY, LOCAL, "10.0.0.1"]),
-        where=st.one_of(st.sampled_from(_NODES), st.sampled_from(_PLACES)),
+        where=st.one_of(st.sampled_from(NODES), st.sampled_from(PLACES)),
     )
     def stranger_comes(self, port: int, protocol: str, ip: str, where: str | Place) -> str:
         """Somebody's Pod with a hostPort, scheduled or not."""
@@ -301,7 +262,7 @@ class Life(RuleBasedStateMachine):
         self.world.stop(name)
         self.cluster.foreign.pop(name, None)
 
-    @rule(port=_NUMBERS, there=st.booleans())
+    @rule(port=NUMBERS, there=st.booleans())
     def node_port(self, port: int, *, there: bool) -> None:
         """A Service comes or goes."""
         if there:

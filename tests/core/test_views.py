@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hostport.allocation.scope import ways
+from hostport.api.errors import OverlappingLease
 from hostport.api.placement import Placement
 from hostport.api.ports import Protocol
 from tests.core import build, truths
@@ -54,6 +55,6 @@ def test_a_lease_is_never_taken_for_free_whatever_a_view_says() -> None:
     view = world.state.view(world.state.pools["main"], Placement()).view
     view.free[Protocol.TCP][20000] = 1  # as by an error of ours
     before = truths.leases(world.state)
-    with pytest.raises(AssertionError, match="20000/TCP of pool main is leased to Deployment/default/holder"):
+    with pytest.raises(OverlappingLease, match="Deployment/default/holder has 20000/TCP"):
         world.planner.plan(build.workload(build.deployment("late")), world.now)
     assert truths.leases(world.state) == before

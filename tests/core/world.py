@@ -177,9 +177,14 @@ class World:
         return [plan.assigned for plan in plans]
 
     def _plan(self, workload: Workload) -> Plan:
-        plan = self.planner.plan(workload, self.now)
+        plan = self.planner.plan(workload, self.now, self.uid_of)
         truths.assert_views_are_true(self.state)
         return plan
+
+    def uid_of(self, owner: str) -> str:
+        """What the API server says of an owner: the uid of the object of that name, "" where there is none."""
+        known = self._objects.get(owner)
+        return known["metadata"]["uid"] if known is not None else ""
 
     def delete(self, name: str) -> Json:
         """Delete a workload; returns its manifest as it stood. Its Pods are deleted on their own."""

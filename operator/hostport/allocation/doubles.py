@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from hostport.allocation.occupancy import nodes_overlap
 from hostport.allocation.state import State
 from hostport.api.lease import LeaseKey
 from hostport.api.pool import Pool
-from hostport.api.ports import ips_overlap
 
 
 class Double(NamedTuple):
@@ -29,8 +27,6 @@ def doubles(state: State, pool: Pool) -> list[Double]:
     found = []
     for key, lease in state.book.of_pool(pool.name).items():
         nodes = state.nodes_of((pool.name, key))
-        for taker in state.occupancy.takers(key.protocol, key.port):
-            met = taker.lease and ips_overlap(taker.ip, key.ip) and nodes_overlap(taker.nodes, nodes)
-            if met and taker.owner != lease.owner:
-                found.append(Double(key, lease.owner, taker.owner))
+        there = state.occupancy.on(key.protocol, key.port, key.ip, nodes)
+        found += [Double(key, lease.owner, t.owner) for t in there if t.lease and t.owner != lease.owner]
     return sorted(found, key=lambda double: (double.key.port, double.owner, double.other))

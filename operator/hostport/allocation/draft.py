@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from types import TracebackType
+from typing import Self
+
 from hostport.allocation.state import State
 from hostport.api.lease import Lease, LeaseKey
 from hostport.ledger.book import Change, Place
 
 
 class Draft:
-    """Changes made to a state, remembered so that all of them can be undone. `kept` are places that stay wanted."""
+    """Changes made to a state, remembered so that all of them can be undone. `kept` are places that stay wanted.
+
+    As a context it undoes them whatever is raised in it.
+    """
 
     __slots__ = ("_after", "_before", "_counts", "_cursors", "_state", "kept")
 
@@ -20,11 +26,26 @@ class Draft:
         self._counts = state.openings, state.changes
         self.kept: set[Place] = set()
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self.undo()
+
     def put(self, pool: str, key: LeaseKey, lease: Lease | None) -> None:
-        """Set a lease, in the state at once."""
+        """Set a lease, in the state at once; raises `OverlappingLease` where somebody else has the number."""
         place = (pool, key)
-        self._before.setdefault(place, self._state.put(Change(pool, key, lease)))
+        self._before.setdefault(place, self._state.book.get(pool, key))
+        self._state.write(Change(pool, key, lease))
         self._after[place] = lease
+
+    def restore(self, pool: str, key: LeaseKey) -> None:
+        """A place as it was before the draft."""
+        self._state.put(Change(pool, key, self._before.pop((pool, key))))
+        self._after.pop((pool, key), None)
 
     def amend(self, pool: str, key: LeaseKey, lease: Lease) -> None:
         """Put other words into an active lease of this draft."""

@@ -62,6 +62,10 @@ class Excuses:
     def __bool__(self) -> bool:
         return bool(self._said)
 
+    def of(self, pools: Sequence[Pool]) -> str:
+        """The excuses of some of the pools, to be put behind a sentence."""
+        return "".join(f"; {self._said[pool.name][1]}" for pool in pools if pool.name in self._said)
+
     def refusal(self) -> Refusal:
         """The refusal that says it all."""
         kinds = [kind for kind, _ in self._said.values()]
@@ -111,7 +115,8 @@ def refuse_exact(
             if own
             else f"is held by {_holders(state, workload, group, port, view)}"
         )
-        return RequestRefused(f"{asked} {why}; {nearest}")
+        others = excuses.of([pool for pool in pools if port in pool.all_ports])
+        return RequestRefused(f"{asked} {why}; {nearest}{others}")
     if excuses:
         return excuses.refusal()
     served = "; ".join(f"{pool.name} has {pool.all_ports}" for pool in pools)

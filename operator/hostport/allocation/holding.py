@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 
 from bitarray import bitarray
 
@@ -13,15 +14,16 @@ from hostport.allocation.excuses import Excuses, refuse_exact
 from hostport.allocation.found import NOTHING, Found, Number
 from hostport.allocation.occupancy import View, nodes_overlap
 from hostport.allocation.state import PoolView, State
-from hostport.api.errors import Refusal
+from hostport.api.errors import OverlappingLease, Refusal
 from hostport.api.lease import Lease, LeaseKey
 from hostport.api.names import AFFINITY_WAS
 from hostport.api.placement import Placement
-from hostport.api.podspec import PortEntry
+from hostport.api.podspec import Claim, PortEntry
 from hostport.api.pool import Pool
 from hostport.api.ports import Protocol, ips_overlap
 from hostport.api.request import Request
 from hostport.api.workload import Workload
+from hostport.ledger.book import Place
 
 Group = list[PortEntry]
 Numbers = dict[PortEntry, tuple[int, str]]
@@ -31,8 +33,9 @@ class Holding:
     """What one workload has in hand.
 
     `numbers` are the hostPort and hostIP of each entry served, `adopted` those whose number was there already and had
-    no lease. `placement` is where the Pods may run with these: as the template has it, or narrower where a number
-    holds on only some of the nodes.
+    no lease. `stays` are those that get no lease and keep the number on which a Pod of theirs runs, `moved` those that
+    do not keep the one that we seem to have written, each with the reason. `placement` is where the Pods may run with
+    these: as the template has it, or narrower where a number holds on only some of the nodes.
     """
 
     def __init__(
@@ -45,6 +48,8 @@ class Holding:
         self.found = found
         self.numbers: Numbers = {}
         self.adopted: list[PortEntry] = []
+        self.stays: dict[PortEntry, Refusal] = {}
+        self.moved: dict[PortEntry, Refusal] = {}
         self._base = self.placement = self._beginning()
 
     def _beginning(self) -> Placement:
@@ -87,6 +92,11 @@ class Holding:
         """A collection of reasons, empty yet, why pools have nothing for this workload."""
         return Excuses(self.state, self.workload, self.placement)
 
+    @property
+    def missing(self) -> list[PortEntry]:
+        """The entries that need a number, new or after all."""
+        return [entry for entry in self.found.wanted if entry not in self.numbers and entry not in self.stays]
+
     def refused(self, group: Group, port: int, pools: Sequence[Pool]) -> Refusal:
         """Why a group can't have exactly this number."""
         return refuse_exact(self.state, self.workload, self.placement, group, port, pools)
@@ -105,27 +115,35 @@ class Holding:
         if group[0].passthrough and port in declared_numbers(self.workload):
             return False
         for seen in self.state.ways(pool, self.placement):
-            if all(self._is_free(pool, seen.view, entry, port) for entry in group):
+            if all(self._is_free(pool, seen, entry, port) for entry in group):
                 self.take(group, pool, seen, port)
                 return True
         return False
 
     def is_on(self, protocol: Protocol, port: int, ip: str) -> bool:
         """Whether another entry has the number already: in one Pod it fits once, whatever pools it is from."""
-        return any(
-            (taken, entry.protocol) == (port, protocol) and ips_overlap(there, ip)
-            for entry, (taken, there) in self.numbers.items()
-        )
+        there = (Claim(entry.protocol, taken, at) for entry, (taken, at) in self.numbers.items())
+        claims = chain(there, (entry.claim for entry in self.stays)) if self.stays else there
+        return any((c.port, c.protocol) == (port, protocol) and ips_overlap(c.ip, ip) for c in claims)
 
-    def _is_free(self, pool: Pool, view: View, entry: PortEntry, port: int) -> bool:
+    def _is_free(self, pool: Pool, seen: PoolView, entry: PortEntry, port: int) -> bool:
         """Free, or taken by nobody but this workload itself: its own Pods and template, a lease of the same port."""
+        view = seen.view
         if not view.valid[entry.protocol][port] or self.is_on(entry.protocol, port, pool.host_ip):
             return False
         if view.free[entry.protocol][port]:
             return True
         if any(self.state.occupancy.in_the_way(view, entry.protocol, port, self.workload.key)):
             return False
-        return not self._is_by_hand(pool, entry, port) and self._is_ours_to_move(pool, view, entry, port)
+        if self._is_by_hand(pool, entry, port) or not self._is_ours_to_move(pool, view, entry, port):
+            return False
+        return not any(self._is_leased_to_others((pool.name, key)) for key in self.keys(pool, seen, entry, port))
+
+    def _is_leased_to_others(self, place: Place) -> bool:
+        """Whether somebody else leases a number where this lease would be: it may reach further than the Pods do."""
+        key, nodes = place[1], self.state.nodes_of(place)
+        leases = self.state.leases_on(key.protocol, key.port, key.ip, nodes)
+        return any(lease.owner != self.workload.key for _, lease in leases)
 
     def _is_by_hand(self, pool: Pool, entry: PortEntry, port: int) -> bool:
         return any(
@@ -182,7 +200,7 @@ class Holding:
             self.draft.put(pool.name, key, Lease(self.workload.key, self.workload.uid, entry.ref))
             return
         if before.owner != self.workload.key:
-            raise AssertionError(f"{key} of pool {pool.name} is leased to {before.owner}, and was taken for free")
+            raise OverlappingLease(pool.name, str(key), self.workload.key, str(key), before.owner)
         revived = before.revived(self.workload.uid, entry.ref)
         if revived != before:
             self.draft.put(pool.name, key, revived)

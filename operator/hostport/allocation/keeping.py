@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hostport.allocation.found import Number, leased_to_others
+from hostport.allocation.found import Number
 from hostport.allocation.holding import Holding
 from hostport.allocation.state import PoolView
-from hostport.allocation.usurped import runs_on
+from hostport.allocation.usurped import leased_to_others, runs_on
 from hostport.api.lease import LeaseKey
 from hostport.api.podspec import Claim, PortEntry
 from hostport.api.pool import Pool
@@ -23,7 +23,7 @@ def keep(holding: Holding) -> list[PortEntry]:
             for number in numbers:
                 if entry not in holding.numbers and (number.port == entry.host_port) is shown:
                     keeps(holding, entry, number)
-    return [entry for entry in holding.found.wanted if entry not in holding.numbers]
+    return holding.missing
 
 
 def keeps(holding: Holding, entry: PortEntry, number: Number) -> bool:
@@ -69,36 +69,36 @@ def _is_new(holding: Holding, pool: Pool, key: LeaseKey) -> bool:
 
 
 def adopt(holding: Holding, pools: Sequence[Pool]) -> None:
-    """Lease the numbers that carry our mark but have no lease, where they can be had, or Pods run on them.
+    """Lease the numbers that carry our mark but have no lease, where the pools' rules let them be had.
 
-    A ledger that has been emptied or restored must not move what runs, whatever the pool allows by now.
+    Where they do not, what a Pod runs on stays as it is, without a lease; the rest gets another number.
     """
+    holding.stays.clear()
+    holding.moved.clear()
     for entry, port in holding.found.copies.items():
         if entry in holding.numbers or holding.request.exact.get(entry.ref, port) != port:
             continue
-        if holding.take_first([entry], port, pools) or _stay(holding, entry, port, pools):
+        if _inherit(holding, entry, port, pools):
             holding.adopted.append(entry)
+        elif runs_on(holding.state, holding.workload, entry):
+            holding.stays[entry] = holding.refused([entry], port, pools)
+        else:
+            holding.moved[entry] = holding.refused([entry], port, pools)
 
 
-def _stay(holding: Holding, entry: PortEntry, port: int, pools: Sequence[Pool]) -> bool:
-    if not runs_on(holding.state, holding.workload, entry):
-        return False
-    pool = _home_of(port, pools)
-    keys = holding.keys(pool, holding.state.view(pool, holding.placement), entry, port)
-    taken = {(pool.name, key) for key in keys if holding.state.book.get(pool.name, key) is not None}
-    if taken != {holding.found.usurped[entry]} if entry in holding.found.usurped else taken:
-        return False
-    for place in taken:
-        holding.draft.put(*place, None)
-    holding.lease(entry, pool, keys)
-    return True
+def _inherit(holding: Holding, entry: PortEntry, port: int, pools: Sequence[Pool]) -> bool:
+    """Take the number of an entry from the first pool that has it, over the leases there of those who are gone."""
+    for pool in pools:
+        gone = [place for place in holding.found.orphaned.get(entry, ()) if place[0] == pool.name]
+        for place in gone:
+            holding.draft.put(*place, None)
+        if holding.take_first([entry], port, (pool,)):
+            return True
+        for place in gone:
+            holding.draft.restore(*place)
+    return False
 
 
 def _is_valid(seen: PoolView, number: Number) -> bool:
     valid = seen.view.valid.get(number.protocol)
     return valid is not None and bool(valid[number.port])
-
-
-def _home_of(port: int, pools: Sequence[Pool]) -> Pool:
-    """The pool that a number is from; one that is in no range any more is kept by the first."""
-    return next((pool for pool in pools if port in pool.all_ports), pools[0])

@@ -29,6 +29,10 @@ class Taker:
     ip: str = ""
     lease: bool = False
 
+    def meets(self, ip: str, nodes: Nodes | None) -> bool:
+        """Whether he is on the port at that address on one of these nodes: the one rule for who is in whose way."""
+        return ips_overlap(self.ip, ip) and nodes_overlap(self.nodes, nodes)
+
 
 def nodes_overlap(one: Nodes | None, other: Nodes | None) -> bool:
     """Whether two sets of nodes share one; None is every node."""
@@ -52,9 +56,7 @@ class View:
 
     def blocked_by(self, taker: Taker) -> bool:
         """Whether `taker`, on some port, keeps this view's leases off it."""
-        return ips_overlap(self.ip, taker.ip) and nodes_overlap(
-            self.scope if taker.lease else self.eligible, taker.nodes
-        )
+        return taker.meets(self.ip, self.scope if taker.lease else self.eligible)
 
     def free_for(self, protocols: Iterable[Protocol]) -> bitarray:
         """The ports free for all of `protocols` at once; not to be changed."""
@@ -94,7 +96,7 @@ class Occupancy:
         self._views.clear()
 
     def take(self, protocol: Protocol, port: int, taker: Taker) -> None:
-        """Put a taker on a port. Nothing is refused here: the plan asks first, and foreign use is a fact."""
+        """Put a taker on a port. Nothing is refused here: what others do, and have written, is a fact."""
         self._takers.setdefault((protocol, port), []).append(taker)
         for view in self._views:
             if protocol in view.free and view.blocked_by(taker):
@@ -117,6 +119,10 @@ class Occupancy:
     def takers(self, protocol: Protocol, port: int) -> list[Taker]:
         """Everybody on a port, on any node."""
         return self._takers.get((protocol, port), [])
+
+    def on(self, protocol: Protocol, port: int, ip: str, nodes: Nodes | None) -> Iterator[Taker]:
+        """Everybody on a port at an address on one of these nodes, by lease or without."""
+        return (taker for taker in self.takers(protocol, port) if taker.meets(ip, nodes))
 
     def in_the_way(self, view: View, protocol: Protocol, port: int, besides: str = "") -> Iterator[Taker]:
         """Those who keep `view` off a port, the owner `besides` not counted."""

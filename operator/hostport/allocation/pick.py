@@ -43,7 +43,7 @@ class Picker:
 
     def _grant_all(self, pools: Sequence[Pool]) -> bool:
         adopt(self._holding, pools)
-        missing = [entry for entry in self._holding.found.wanted if entry not in self._holding.numbers]
+        missing = self._holding.missing
         if len(missing) == 1:
             return self._grant_group(missing, pools)
         return all(self._grant_group(group, pools) for group in self._groups(missing))

@@ -22,6 +22,8 @@ from hostport.allocation.pick import Picker
 from hostport.allocation.rollout import Adjustment, Remark, adjust, fits, remarks, restore
 from hostport.allocation.runs import RunPicker
 from hostport.allocation.state import State
+from hostport.allocation.staying import replaced, staying
+from hostport.allocation.usurped import Owners, unasked
 from hostport.api import names
 from hostport.api.errors import PodsForbidden, Refusal
 from hostport.api.lease import Lease
@@ -30,7 +32,7 @@ from hostport.api.podspec import PortEntry
 from hostport.api.ports import Protocol
 from hostport.api.request import Request, parse_request
 from hostport.api.workload import Workload
-from hostport.ledger.book import Change, Place
+from hostport.ledger.book import Book, Change, Place
 
 
 @dataclass(slots=True)
@@ -40,7 +42,8 @@ class Plan:
     `changes` go to the ledger, all before the template is touched. `ports` is what the template must say: an entry, its
     hostPort (0 to take ours out) and its hostIP. `assigned` is what `hostport/assigned` must say. `adopted` are numbers
     that stood in the template already and had no lease. `remarks` are about the workload as it is, and hold if nothing
-    is to be patched.
+    is to be patched. `suspects` are owners of leases: before it is known whether they are there nothing is decided, and
+    the workload stays as it is.
     """
 
     workload: Workload
@@ -56,6 +59,7 @@ class Plan:
     confinement: Confinement | None = None
     remarks: tuple[Remark, ...] = ()
     refusal: Refusal | None = None
+    suspects: frozenset[str] = frozenset()
 
     def numbers(self) -> set[tuple[Protocol, int]]:
         """What is assigned, by protocol."""
@@ -71,6 +75,17 @@ class Plan:
             return True
         return self.assigned != self.workload.assigned()
 
+    def stands_in(self, book: Book) -> bool:
+        """Whether every number that it writes into the template is leased to the workload."""
+        workload = self.workload
+        leases = book.of_owner(workload.key).items()
+        active = {
+            (key.protocol, key.port)
+            for (_, key), lease in leases
+            if lease.state == "active" and lease.uid == workload.uid
+        }
+        return all((entry.protocol, port) in active for entry, port, _ in self.ports if port)
+
 
 class Planner:
     """Makes plans against one state. `rng` names grants and throws the dice of the policy `Random`."""
@@ -79,33 +94,42 @@ class Planner:
         self._state = state
         self._rng = rng
 
-    def plan(self, workload: Workload, now: str) -> Plan:
-        """The plan for a workload as it was last seen; `now` is RFC 3339.
+    def plan(self, workload: Workload, now: str, owners: Owners = unasked) -> Plan:
+        """The plan for a workload as it was last seen; `now` is RFC 3339, `owners` what the API server says of others.
 
-        A refusal changes nothing, except that what an earlier workload of that name had goes back.
+        A refusal changes nothing, except that what an earlier workload of that name had goes back. Whatever else is
+        raised changes nothing at all.
         """
+        if workload.deleting:
+            # Its leases go when it is gone; a template that is on its way out is nobody's to patch.
+            return Plan(workload, assigned=workload.assigned())
         try:
-            if workload.deleting:
-                # Its leases go when it is gone; a template that is on its way out is nobody's to patch.
-                return Plan(workload, assigned=workload.assigned())
-            workload = recognised(workload, self._state.book.of_owner(workload.key))
-            request = parse_request(workload)
-            if request is None:
-                self._state.let_go.pop(workload.key, None)
-                return self._give_back(workload, now)
-            given_up = self._given_up(workload)
-            return self._serve(workload, request, now) if given_up is None else self._let_go(workload, given_up, now)
+            with Draft(self._state) as draft:
+                workload = recognised(workload, self._state.book.of_owner(workload.key))
+                request = parse_request(workload)
+                if request is None:
+                    self._state.let_go.pop(workload.key, None)
+                    return self._give_back(workload, now, draft)
+                given_up = self._given_up(workload)
+                if given_up is not None:
+                    return self._let_go(workload, given_up, now, draft)
+                if any(not entry.host_port for entry in request.entries):
+                    self._must_be_allowed(workload)
+                found = look(self._state, workload, request, owners)
+                if found.suspects:
+                    return Plan(workload, assigned=workload.assigned(), suspects=frozenset(found.suspects))
+                return self._serve(Holding(self._state, workload, request, draft, found), now)
         except Refusal as refusal:
             left = self._left_behind(workload, now, refusal)
             return Plan(workload, refusal=refusal, assigned=workload.assigned(), changes=left)
 
     def plan_gone(self, owner: str, now: str) -> list[Change]:
         """What leaves the ledger's active part when a workload is gone for certain."""
-        draft = Draft(self._state)
-        for place, lease in list(self._state.book.of_owner(owner).items()):
-            if lease.state == "active":
-                draft.put(*place, lease._replace(releasing=now))
-        return draft.changes
+        with Draft(self._state) as draft:
+            for place, lease in list(self._state.book.of_owner(owner).items()):
+                if lease.state == "active":
+                    draft.put(*place, lease._replace(releasing=now))
+            return draft.changes
 
     def _given_up(self, workload: Workload) -> LetGo | None:
         """Why nothing more is written for what the workload asks for now."""
@@ -115,13 +139,13 @@ class Planner:
         self._state.let_go.pop(workload.key, None)
         return let_go_in(self._state.book.of_owner(workload.key).values(), workload)
 
-    def _let_go(self, workload: Workload, given_up: LetGo, now: str) -> Plan:
+    def _let_go(self, workload: Workload, given_up: LetGo, now: str, draft: Draft) -> Plan:
         """The numbers that its template does not show go back, and those it shows stay its own."""
         if given_up.gives_back:
-            plan = self._give_back(workload, now, given_up.mark)
+            plan = self._give_back(workload, now, draft, given_up.mark)
             plan.refusal = given_up.refusal()
             return plan
-        draft, shown = Draft(self._state), {(entry.protocol, entry.host_port) for entry in workload.entries}
+        shown = {(entry.protocol, entry.host_port) for entry in workload.entries}
         for (pool, key), lease in list(self._state.book.of_owner(workload.key).items()):
             marked = lease._replace(abandoned=given_up.mark)
             if lease.state == "active" and (key.protocol, key.port) not in shown:
@@ -130,21 +154,18 @@ class Planner:
                 draft.put(pool, key, marked)
         return Plan(workload, refusal=given_up.refusal(), assigned=workload.assigned(), changes=draft.changes)
 
-    def _serve(self, workload: Workload, request: Request, now: str) -> Plan:
+    def _must_be_allowed(self, workload: Workload) -> None:
         security = pod_security(self._state, workload)
-        if security is not None and any(not entry.host_port for entry in request.entries):
+        if security is not None:
             raise security
-        found = look(self._state, workload, request)
+
+    def _serve(self, holding: Holding, now: str) -> Plan:
+        workload, request, draft, found = holding.workload, holding.request, holding.draft, holding.found
         own = dict(self._state.book.of_owner(workload.key))
-        draft = Draft(self._state)
-        holding = Holding(self._state, workload, request, draft, found)
-        try:
-            self._fill(holding)
-        except BaseException:
-            draft.undo()
-            raise
-        plan = Plan(workload, conflicts=found.conflicts)
+        self._fill(holding)
+        plan = Plan(workload, conflicts=[*found.conflicts, *replaced(holding)])
         plan.adopted = {entry.ref: holding.numbers[entry][0] for entry in holding.adopted}
+        plan.assigned.update((entry.ref, entry.host_port) for entry in holding.stays)
         for entry, (port, ip) in holding.numbers.items():
             plan.assigned[entry.ref] = port
             if entry.host_port != port or (ip and entry.claim.ip != ip):
@@ -154,17 +175,18 @@ class Planner:
             plan.ports += [(entry, 0, ip) for entry, ip in found.ours.items() if entry not in holding.numbers]
         plan.granted = self._stamp(draft, now)
         plan.changes = draft.changes
-        if security is not None and any(port for _, port, _ in plan.ports):
-            draft.undo()
-            raise security
+        if any(port for _, port, _ in plan.ports):
+            self._must_be_allowed(workload)
         self._confine(plan, holding.placement)
         where = workload.placement if plan.confinement is None else holding.placement
         self._see_to_rollouts(plan, request, where)
-        told = {e: port for e, (port, _) in holding.numbers.items() if request.env or e.passthrough}
-        self._tell_containers(plan, told)
+        numbers = {e: port for e, (port, _) in holding.numbers.items()} | {e: e.host_port for e in holding.stays}
+        self._tell_containers(plan, {e: port for e, port in numbers.items() if request.env or e.passthrough})
+        plan.remarks += tuple(staying(holding))
+        security = pod_security(self._state, workload)
         if security is not None:
             plan.remarks += (Remark(security.reason, security.message, lasting=True),)
-        if not found.wanted:
+        if not found.wanted and not found.left:
             plan.remarks += (nothing_to_give(workload, request),)
         return plan
 
@@ -174,15 +196,22 @@ class Planner:
             return
         if not keep(holding):
             return
+        confined = holding.workload.home != holding.workload.placement
         keeps = bool(holding.numbers)
-        if not keeps and not holding.found.copies:
-            holding.start_at_home()
+        if not keeps and not holding.found.copies and confined:
+            self._fill_at_home(holding)
+            return
         try:
             self._pick(holding)
         except Refusal:
-            if keeps or holding.workload.home == holding.workload.placement:
+            if keeps or not confined:
                 raise
-            holding.start_at_home()
+            self._fill_at_home(holding)
+
+    def _fill_at_home(self, holding: Holding) -> None:
+        """Without what the operator had added to the affinity, which kept the Pods from where their numbers hold."""
+        holding.start_at_home()
+        if keep(holding):
             self._pick(holding)
 
     def _pick(self, holding: Holding) -> None:
@@ -214,10 +243,10 @@ class Planner:
             plan.environment = environment(plan.workload, told)
             plan.remarks += tuple(plan.environment.remarks())
 
-    def _give_back(self, workload: Workload, now: str, mark: str = "") -> Plan:
+    def _give_back(self, workload: Workload, now: str, draft: Draft, mark: str = "") -> Plan:
         """`mark` stands in its leases if nothing more is to be written for it."""
         own = dict(self._state.book.of_owner(workload.key))
-        draft, plan = Draft(self._state), Plan(workload, rollout=restore(workload), confinement=release(workload))
+        plan = Plan(workload, rollout=restore(workload), confinement=release(workload))
         self._leave(own, draft, now, plan)
         for place in own:
             lease = self._state.book.get(*place)
@@ -232,12 +261,13 @@ class Planner:
         """What leaves the active part: leases of an earlier workload of that name, which is gone, and numbers that the
         template has lost where no hostPort may be written.
         """
-        draft, shown = Draft(self._state), {(entry.protocol, entry.host_port) for entry in workload.entries}
-        for place, lease in list(self._state.book.of_owner(workload.key).items()):
-            lost = isinstance(refusal, PodsForbidden) and (place[1].protocol, place[1].port) not in shown
-            if lease.state == "active" and (lost or lease.uid != workload.uid):
-                draft.put(*place, lease._replace(releasing=now))
-        return draft.changes
+        shown = {(entry.protocol, entry.host_port) for entry in workload.entries}
+        with Draft(self._state) as draft:
+            for place, lease in list(self._state.book.of_owner(workload.key).items()):
+                lost = isinstance(refusal, PodsForbidden) and (place[1].protocol, place[1].port) not in shown
+                if lease.state == "active" and (lost or lease.uid != workload.uid):
+                    draft.put(*place, lease._replace(releasing=now))
+            return draft.changes
 
     def _leave(self, own: Mapping[Place, Lease], draft: Draft, now: str, plan: Plan) -> None:
         """Every lease of the workload that nothing wants goes."""
@@ -251,7 +281,8 @@ class Planner:
 
     def _stamp(self, draft: Draft, now: str) -> dict[str, int]:
         """Date the new leases and give them their common grant id; returns the number of each port."""
-        fresh = [(pool, key, lease) for pool, key, lease in draft.changes if lease is not None and not lease.since]
+        active = ((pool, key, lease) for pool, key, lease in draft.changes if lease and lease.state == "active")
+        fresh = [(pool, key, lease) for pool, key, lease in active if not lease.since]
         grant = f"{self._rng.getrandbits(25):05x}/{len(fresh)}"
         for pool, key, lease in fresh:
             draft.amend(pool, key, Lease(lease.owner, lease.uid, lease.port, now, grant))

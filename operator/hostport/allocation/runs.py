@@ -39,9 +39,12 @@ class RunPicker:
         self._occupancy = holding.state.occupancy
         self._workload = holding.workload
         self._found = holding.found
-        self._entries = holding.found.wanted
-        self._exact = _by_entry(self._entries, holding.request.exact)
-        self._prefer = _by_entry(self._entries, holding.request.prefer)
+        self._ask_for(holding.found.wanted)
+
+    def _ask_for(self, entries: list[PortEntry]) -> None:
+        self._entries = entries
+        self._exact = _by_entry(entries, self._holding.request.exact)
+        self._prefer = _by_entry(entries, self._holding.request.prefer)
 
     def serve(self) -> None:
         """A run for all entries; raises a `Refusal` when none can be had."""
@@ -56,18 +59,21 @@ class RunPicker:
         self._refuse(pools)
 
     def _stay(self) -> bool:
-        """Where Pods run on numbers that have lost their leases, these stay, whatever a run would ask for."""
-        copies = self._found.copies
-        if not copies or not all(entry in self._found.held or entry in copies for entry in self._entries):
+        """Where Pods run on numbers that have lost their leases, these stay, whatever a run would ask for.
+
+        Those that can't be leased are in no run.
+        """
+        holding, copies = self._holding, self._found.copies
+        running = [entry for entry in copies if runs_on(self._state, self._workload, entry)]
+        if not running:
             return False
-        if not all(runs_on(self._state, self._workload, entry) for entry in copies):
-            return False
-        if keep(self._holding):
-            adopt(self._holding, self._holding.candidates())
-        if all(entry in self._holding.numbers for entry in self._entries):
+        if keep(holding):
+            adopt(holding, holding.candidates())
+        if len(running) == len(copies) and not holding.missing:
             return True
-        self._holding.start_over()
-        return False
+        holding.start_over()
+        self._ask_for(holding.missing)
+        return not self._entries
 
     def _keep_or_extend(self) -> bool:
         """With the numbers that the workload has already, all in one pool."""

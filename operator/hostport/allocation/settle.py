@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hostport.allocation.occupancy import Taker, nodes_overlap
+from hostport.allocation.occupancy import Taker
 from hostport.allocation.state import State
 from hostport.api.lease import Lease
-from hostport.api.ports import ips_overlap
 from hostport.ledger.book import Change, Place
 
 
@@ -19,9 +18,8 @@ def users(state: State, place: Place, owner: str) -> list[Taker]:
     """
     pool, key = place
     scope = frozenset((key.node,)) if key.node else state.scopes.get(pool)
-    takers = state.occupancy.takers(key.protocol, key.port)
-    others = {t.owner for t in takers if t.lease and t.owner != owner}
-    there = (t for t in takers if not t.lease and ips_overlap(t.ip, key.ip) and nodes_overlap(t.nodes, scope))
+    others = {t.owner for t in state.occupancy.takers(key.protocol, key.port) if t.lease and t.owner != owner}
+    there = (t for t in state.occupancy.on(key.protocol, key.port, key.ip, scope) if not t.lease)
     return [t for t in there if t.owner not in others and not t.owner.startswith(("Service/", "Node/"))]
 
 

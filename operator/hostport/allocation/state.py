@@ -12,12 +12,13 @@ from hostport.allocation.policy import Cursors
 from hostport.allocation.ready_pods import ReadyPods
 from hostport.allocation.rollout import Room
 from hostport.allocation.scope import eligible, make_view, nodes_of, ways, withheld
+from hostport.api.errors import OverlappingLease
 from hostport.api.lease import Lease, LeaseKey
 from hostport.api.node import Node
 from hostport.api.placement import Placement
 from hostport.api.podspec import Claim
 from hostport.api.pool import Pool
-from hostport.api.ports import PortSet
+from hostport.api.ports import PortSet, Protocol
 from hostport.ledger.book import BLOCK_SIZE, MOST_LEASES, Book, Change, Place
 
 
@@ -44,7 +45,7 @@ class PoolView:
 
 
 class State:
-    """The state that plans are made against. Only `put` changes leases, only `see_*` and `forget_*` the rest.
+    """The state that plans are made against. `put` and `write` alone change leases, `see_*` and `forget_*` the rest.
 
     `openings` grows when a number may have become free, `changes` with everything that a pool's counts depend on,
     `moves` when nodes come, go or are other than they were. About `most_views` views are kept true at a time.
@@ -97,6 +98,29 @@ class State:
             self._leases[place] = taker
             self.occupancy.take(change.key.protocol, change.key.port, taker)
         return before
+
+    def write(self, change: Change) -> None:
+        """Set or take out a lease for a plan; raises `OverlappingLease` where somebody else has the number there.
+
+        What the API server shows is put in as it is. What its owner has already may overlap: nodes and pools are moved
+        under those who are there. What rests is taken like a new number.
+        """
+        pool, key, lease = change
+        before = self.book.get(pool, key)
+        if lease is not None and (before is None or before.owner != lease.owner or before.released):
+            for place, other in self.leases_on(key.protocol, key.port, key.ip, self.nodes_of((pool, key))):
+                if other.owner != lease.owner:
+                    raise OverlappingLease(pool, str(key), lease.owner, f"{place[1]} of pool {place[0]}", other.owner)
+        self.put(change)
+
+    def leases_on(self, protocol: Protocol, port: int, ip: str, nodes: Nodes) -> Iterator[tuple[Place, Lease]]:
+        """The leases of a number at an address on one of these nodes, whichever pool they are of."""
+        owners = {taker.owner for taker in self.occupancy.on(protocol, port, ip, nodes) if taker.lease}
+        for owner in owners:
+            for place, lease in self.book.of_owner(owner).items():
+                same = (place[1].protocol, place[1].port) == (protocol, port)
+                if same and self._leases[place].meets(ip, nodes):
+                    yield place, lease
 
     def _watch_block(self, pool: str, block: int) -> None:
         full = self._full.setdefault(pool, set())

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from bitarray import bitarray
 from bitarray.util import zeros
 
-from hostport.allocation.occupancy import Nodes, nodes_overlap
+from hostport.allocation.occupancy import Nodes
 from hostport.allocation.scope import areas_of, valid_somewhere
 from hostport.allocation.state import State
 from hostport.api.pool import Pool
-from hostport.api.ports import SPACE, Protocol, ips_overlap
+from hostport.api.ports import SPACE, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +123,6 @@ def _foreign(state: State, pool: Pool, nodes: Nodes) -> dict[Protocol, bitarray]
     found = {protocol: zeros(SPACE) for protocol in Protocol}
     for protocol, port, takers in state.occupancy.taken_ports():
         for names, ports in areas:
-            if port in ports and any(ips_overlap(t.ip, pool.host_ip) and nodes_overlap(t.nodes, names) for t in takers):
+            if port in ports and any(t.meets(pool.host_ip, names) for t in takers):
                 found[protocol][port] = 1
     return found

@@ -1,19 +1,27 @@
-"""A lease that no operator has written: its owner was changed by hand, or it was put where somebody runs.
+"""Leases in another name on a number that a workload runs on: whether whom they name is gone.
 
-A number in a template that is leased to somebody else is replaced, for that is what a cloned manifest looks like. But a
-clone is younger than the lease of what it was cloned from, and there is, or was, somebody who uses that number.
+A clone looks just like a workload whose lease was put into another name. So a lease goes to another owner only where
+the API server has said that its owner is gone, and until that is known the number stays as it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator
 
-from hostport.allocation.occupancy import Taker
 from hostport.allocation.state import State
 from hostport.api.lease import Lease
-from hostport.api.podspec import PortEntry
+from hostport.api.podspec import Claim, PortEntry
 from hostport.api.workload import Workload
 from hostport.ledger.book import Place
+
+# The uid of the object that has an owner's name, by the API server's word: "" where there is none, None where it has
+# not been asked.
+Owners = Callable[[str], str | None]
+
+
+def unasked(_owner: str) -> str | None:
+    """The answer of who has asked the API server about nobody."""
+    return None
 
 
 def runs_on(state: State, workload: Workload, entry: PortEntry) -> bool:
@@ -23,27 +31,25 @@ def runs_on(state: State, workload: Workload, entry: PortEntry) -> bool:
     return any(t.by.startswith("Pod ") and isinstance(t.nodes, frozenset) for t in mine)
 
 
-def usurped(state: State, workload: Workload, entry: PortEntry, others: Iterable[Taker]) -> Place | None:
-    """Where the one lease stands that keeps a running workload from its own number and is nobody's in truth."""
-    places = {place: lease for taker in others for place, lease in _leases(state, taker, entry)}
-    if len(places) != 1 or workload.assigned().get(entry.ref) != entry.host_port:
-        return None
-    ((place, lease),) = places.items()
-    believable = _is_used(state, lease, entry) or lease.released or not _is_younger(lease, workload)
-    return None if believable or not runs_on(state, workload, entry) else place
-
-
-def _leases(state: State, taker: Taker, entry: PortEntry) -> Iterable[tuple[Place, Lease]]:
-    for place, lease in state.book.of_owner(taker.owner).items():
-        if (place[1].protocol, place[1].port) == (entry.protocol, entry.host_port):
+def leased_to_others(state: State, workload: Workload, claim: Claim) -> Iterator[tuple[Place, Lease]]:
+    """The leases that others have of a number where the workload's Pods may run."""
+    nodes = state.eligible(workload.placement)
+    for place, lease in state.leases_on(claim.protocol, claim.port, claim.ip, nodes):
+        if lease.owner != workload.key:
             yield place, lease
 
 
-def _is_used(state: State, lease: Lease, entry: PortEntry) -> bool:
-    takers = state.occupancy.takers(entry.protocol, entry.host_port)
-    return any(t.owner == lease.owner and not t.lease for t in takers)
+def is_gone(lease: Lease, owners: Owners) -> bool | None:
+    """Whether the owner of a lease is gone for certain; None where that can't be told yet.
 
-
-def _is_younger(lease: Lease, workload: Workload) -> bool:
-    """Whether the lease was made when the workload was there already. Operators date every lease, to the second."""
-    return not lease.since or bool(workload.created and workload.created < lease.since)
+    What rests is kept for the name. An active lease is inherited by a new object of the same name: it is planned for
+    first, and keeps the lease or lets it go.
+    """
+    if lease.released:
+        return False
+    uid = owners(lease.owner)
+    if not uid:
+        return None if uid is None else True
+    if uid == lease.uid:
+        return False
+    return None if lease.state == "active" else True

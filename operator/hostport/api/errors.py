@@ -4,6 +4,7 @@
 
     HostPortError
     ├── BadRange               a range or number that can't be parsed
+    ├── OverlappingLease       a plan was about to lease what somebody else has: a mistake of ours, never an answer
     └── Refusal                a workload that can't be served now; its `reason` is the event's reason
         ├── InvalidAnnotation  the annotation must be changed
         ├── NoMatchingPool     no pool of that name, or none for this namespace, protocol or these nodes
@@ -45,6 +46,21 @@ class BadRange(HostPortError, ValueError):
         super().__init__(f"{text!r} is not a port or a range of ports: {why}")
         self.text = text
         self.why = why
+
+
+class OverlappingLease(HostPortError):
+    """A plan was about to lease `number` of `pool` to `owner`, and `other` has it on one of those nodes by `standing`.
+
+    `number` and `standing` are keys of leases. Nothing of such a plan stands.
+    """
+
+    def __init__(self, pool: str, number: str, owner: str, standing: str, other: str) -> None:
+        super().__init__(f"{number} of pool {pool} can't be leased to {owner}: {other} has {standing}")
+        self.pool = pool
+        self.number = number
+        self.owner = owner
+        self.standing = standing
+        self.other = other
 
 
 class Refusal(HostPortError):

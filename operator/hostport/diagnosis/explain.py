@@ -68,7 +68,7 @@ def explain(
             story.says.append(f"{to_the_owner(state, workloads, found)}.")
         elif found.intruder == key:
             story.says.append(f"{to_the_intruder(state, workloads, found)}.")
-    story.says.insert(0, _verdict(state, workload, story, told))
+    story.says.insert(0, _verdict(state, workloads, workload, story, told))
     return story
 
 
@@ -128,7 +128,9 @@ def _leased(ref: str, pool: str, key: LeaseKey, lease: Lease) -> PortStory:
     return PortStory(ref, str(key.protocol), key.port, _STATES[lease.state], pool, since)
 
 
-def _verdict(state: State, workload: Workload | None, story: Story, told: str) -> str:
+def _verdict(
+    state: State, workloads: Mapping[str, Workload], workload: Workload | None, story: Story, told: str
+) -> str:
     """The first sentence: how it stands."""
     if workload is None:
         return (
@@ -139,7 +141,14 @@ def _verdict(state: State, workload: Workload | None, story: Story, told: str) -
         return f"It does not ask for hostPorts ({AUTO} is not set)" + (
             "; what it has was written by hand." if by_hand else "."
         )
-    plan = Planner(state, Random(0)).plan(workload, "")  # noqa: S311 - dice, no secrets
+
+    def uid_of(owner: str) -> str:
+        return workloads[owner].uid if owner in workloads else ""
+
+    plan = Planner(state, Random(0)).plan(workload, "", uid_of)  # noqa: S311 - dice, no secrets
+    if plan.suspects:
+        names = ", ".join(sorted(plan.suspects))
+        return f"Its hostPort is leased to {names}; nothing is moved before the API server says whether that is there."
     if plan.refusal is not None:
         return f"Not served: {plan.refusal.reason}: {plan.refusal.message}."
     if plan.changes or plan.patches_template:

@@ -48,6 +48,7 @@ class Delivery:
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._touched: set[str] = set()
+        self._replies: dict[str, Callable[[], None]] = {}
         self._written: dict[str, tuple[str, int]] = {}
         self._pauses: dict[str, float] = {}
         self._ending = asyncio.Event()
@@ -74,6 +75,15 @@ class Delivery:
         else:
             self._start(key, self._confirm(key))
 
+    def ask(self, owner: str, answered: Callable[[str, str | None], None], *, again: bool) -> None:
+        """Ask the API server who has an owner's name; `answered` is told the uid: "" for nobody, None for no answer.
+
+        `again`: the last answer has settled nothing, so that it is asked after a pause.
+        """
+        name = f"owner {owner}"
+        if name not in self._under_way:
+            self._start(name, self._ask(name, owner, answered, again=again))
+
     async def drain(self) -> None:
         """Wait for everything under way; what fails now is not tried again."""
         self._ending.set()
@@ -98,6 +108,8 @@ class Delivery:
             logger.error(
                 "what was under way for %s has failed: please report this", key, exc_info=error, extra={"workload": key}
             )
+        # Not before: whoever is told may ask again at once.
+        self._replies.pop(key, _nothing)()
         if key in self._touched:
             self._touched.discard(key)
             self._again(key)
@@ -107,6 +119,10 @@ class Delivery:
         try:
             async with self._slots:
                 if not self._office.leadership.leads:
+                    self._touched.add(key)
+                    return
+                if not plan.stands_in(self._office.state.book):
+                    # A lease of it was lost while the patch waited for its turn: another may have the number by now.
                     self._touched.add(key)
                     return
                 self._written[key] = (plan.workload.uid, await templates.write(self._office.api, plan))
@@ -162,10 +178,33 @@ class Delivery:
             with self._office.api.unreadable.reading(paths.workloads(kind.name), raw):
                 self._found(kind, raw)
 
+    async def _ask(self, name: str, owner: str, answered: Callable[[str, str | None], None], *, again: bool) -> None:
+        if again:
+            await self._rest(name)
+        try:
+            async with self._slots:
+                raw = await self._office.api.get(paths.workload(owner))
+        except NotFound:
+            uid: str | None = ""
+        except ApiError as error:
+            logger.log(level_of(error), "can't tell whether %s is there: %s", owner, error, extra={"workload": owner})
+            await self._rest(name)
+            uid = None
+        else:
+            kind, uid = KINDS[owner.partition("/")[0]], str(raw["metadata"]["uid"])
+            with self._office.api.unreadable.reading(paths.workloads(kind.name), raw):
+                self._found(kind, raw)
+        if uid is not None and not again:
+            self._pauses.pop(name, None)
+        self._replies[name] = partial(answered, owner, uid)
+
     async def _pause(self, key: str, at_least: float = 0.0) -> None:
+        self._touched.add(key)
+        await self._rest(key, at_least)
+
+    async def _rest(self, key: str, at_least: float = 0.0) -> None:
         pause = max(at_least, min(_LONGEST_PAUSE_SECONDS, self._pauses.get(key, _FIRST_PAUSE_SECONDS / 2) * 2))
         self._pauses[key] = pause
-        self._touched.add(key)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._ending.wait(), pause)
 
@@ -202,6 +241,10 @@ class Delivery:
         self._office.tell(workload, reason, text)
         fields = {"workload": workload.key, "reason": reason, "pool": _pools(plan), "port": text}
         logger.info("%s %s: %s", workload.key, reason, text, extra=fields)
+
+
+def _nothing() -> None:
+    """Nobody waits for the outcome."""
 
 
 def _pools(plan: Plan) -> str:

@@ -21,6 +21,7 @@ from hostport.ledger.book import Change
 from hostport.run import clock
 from hostport.run.budget import Budget
 from hostport.run.delivery import Delivery
+from hostport.run.inquiries import Inquiries
 from hostport.run.office import Office
 from hostport.run.refused_pods import RefusedPods
 from hostport.run.remarks import Remarks
@@ -57,6 +58,7 @@ class Desk:
         self._alarms: dict[str, asyncio.TimerHandle] = {}
         self.refused_pods = RefusedPods(office, self.touch)
         self._delivery = Delivery(office, self._budget, again=self.touch, gone=self._confirmed_gone, found=self.see)
+        self._inquiries = Inquiries(self._delivery, again=self.touch)
 
     # What happens
 
@@ -83,7 +85,7 @@ class Desk:
         self._office.workloads.pop(key, None)
         self._office.state.forget_use(key)
         self._office.state.let_go.pop(key, None)
-        for part in (self._remarks, self._budget, self.refused_pods):
+        for part in (self._remarks, self._inquiries, self._budget, self.refused_pods):
             part.forget(key)
         self._missing.add(key)
         self.touch(key)
@@ -168,6 +170,7 @@ class Desk:
         self._leaks.clear()
         self._steps.clear()
         self._waiting.forget_all()
+        self._inquiries.forget_all()
         self._is_new = True
 
     def tidy(self) -> None:
@@ -217,11 +220,23 @@ class Desk:
         return workload.created if workload is not None else ""
 
     def _plan(self, workload: Workload, now: str) -> Plan | None:
+        known = self._office.workloads
+        answers = self._inquiries.answers(workload.key)
+
+        def uid_of(owner: str) -> str | None:
+            return known[owner].uid if owner in known else answers.get(owner)
+
         try:
-            return self._office.planner.plan(workload, now)
+            plan = self._office.planner.plan(workload, now, uid_of)
         except Exception:  # one workload that nobody thought of must not keep all others waiting
             logger.exception("no plan for %s: please report this", workload.key, extra={"workload": workload.key})
             return None
+        if plan.suspects:
+            for owner in plan.suspects & known.keys():
+                self.touch(owner)  # another object of that name, which has not been planned for yet
+            self._inquiries.ask(workload.key, plan.suspects, {*known, *answers})
+            return None
+        return plan
 
     def _take_steps(self) -> list[Change]:
         steps, self._steps = self._steps, []

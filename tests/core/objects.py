@@ -13,6 +13,7 @@ import jsonpatch
 from hostport.cluster import paths
 from hostport.cluster.client import Api
 from hostport.cluster.errors import ApiError, Conflict, Invalid, NotFound
+from hostport.cluster.unreadable import Unreadable
 from hostport.run.office import Office
 from tests.core import build
 from tests.core.build import Json
@@ -26,6 +27,7 @@ class Objects:
         self.asked: list[tuple[str, str]] = []
         self.fails: Callable[[str, str], ApiError | None] = lambda _method, _path: None
         self.seen: Callable[[str, Json], None] = lambda _path, _raw: None
+        self.unreadable = Unreadable()
         self._version = 10
 
     def put(self, path: str, raw: Json) -> Json:

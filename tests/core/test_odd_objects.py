@@ -55,6 +55,8 @@ def test_a_workload_with_such_a_surge_is_served_made_safe_and_put_back_as_it_was
     was = {"maxSurge": "9" * DIGITS + "%", "maxUnavailable": "0" * DIGITS + "%"}
     manifest["spec"]["strategy"] = {"type": "RollingUpdate", "rollingUpdate": dict(was)}
     assert world.apply(manifest) == {"app/http": 20000}
+    world.run("web", on="n1")
+    assert world.reconcile("web") == {"app/http": 20000}
     strategy = world.manifest("web")["spec"]["strategy"]
     assert strategy["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
     assert all(len(plan.rollout.text) < 1000 for plan in world.plans if plan.rollout is not None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hostport.cluster import paths
 from hostport.cluster.errors import NotFound
 from hostport.cluster.foreign import pod_owner, pod_use
 from hostport.cluster.stuck import stuck_pod
+from hostport.run.budget import Budget
 from hostport.run.delivery import Delivery
 from hostport.run.disputes import Disputes
 from hostport.run.office import Office
@@ -113,7 +115,7 @@ async def test_an_owner_of_a_lease_that_is_no_workload_is_never_asked_for(caplog
     async with ApiServer() as server:
         office = Office.open(server.api, "me", (30000, 32767))
         gone: list[str] = []
-        delivery = Delivery(office, again=gone.append, gone=gone.append, found=lambda *_: None)
+        delivery = Delivery(office, Budget(time.monotonic), again=gone.append, gone=gone.append, found=lambda *_: None)
         owner = f"Deployment/evil/{SERVICE_OF_ANOTHER}"
         assert Lease(owner).owner == owner
         for key in (owner, "Deployment/../web", "Deployment/evil/..", "Deployment//web"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +14,9 @@ import kopf
 import pytest
 
 from hostport.cluster.errors import Unreachable, WentBack
+from hostport.cluster.unreadable import Unreadable
 from hostport.run import watching
+from hostport.run.budget import Budget
 from hostport.run.delivery import Delivery
 from hostport.run.main import SERVED, Operator
 from hostport.run.office import Office
@@ -30,6 +33,7 @@ class Cluster:
 
     def __init__(self, together: int) -> None:
         self.version = 10
+        self.unreadable = Unreadable()
         self.restored = asyncio.Event()
         self._together = together
         self._asked = 0
@@ -139,8 +143,8 @@ async def test_asked_to_end_before_everything_is_listed_it_ends(monkeypatch: pyt
 
 def delivery(get: Callable[[str], Awaitable[Json]]) -> Delivery:
     """One that looks whether workloads are there."""
-    office: Any = SimpleNamespace(api=SimpleNamespace(get=get))
-    return Delivery(office, again=lambda _: None, gone=lambda _: None, found=lambda *_: None)
+    office: Any = SimpleNamespace(api=SimpleNamespace(get=get, unreadable=Unreadable()))
+    return Delivery(office, Budget(time.monotonic), again=lambda _: None, gone=lambda _: None, found=lambda *_: None)
 
 
 @in_a_loop

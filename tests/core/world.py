@@ -244,6 +244,7 @@ class World:
     def stop(self, name: str) -> None:
         """End a Pod."""
         self.state.forget_use(f"Pod default/{name}")
+        self.state.ready.forget(f"Pod default/{name}")
         self.check()
 
     def service(self, name: str, *node_ports: int, protocol: str = "TCP") -> None:
@@ -336,6 +337,8 @@ class World:
         use = pod_use(manifest)
         assert use is not None, "a Pod without hostPorts takes nothing"
         self.state.see_use(use.by, use)
+        if isinstance(use.nodes, frozenset):
+            self.state.ready.note(use.by, use.owner, use.claims)
         self.check()
 
     def _note_template(self, workload: Workload) -> None:

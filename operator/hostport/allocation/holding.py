@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
 
 from bitarray import bitarray
 
@@ -18,7 +17,7 @@ from hostport.api.errors import OverlappingLease, Refusal
 from hostport.api.lease import Lease, LeaseKey
 from hostport.api.names import AFFINITY_WAS
 from hostport.api.placement import Placement
-from hostport.api.podspec import Claim, PortEntry
+from hostport.api.podspec import PortEntry
 from hostport.api.pool import Pool
 from hostport.api.ports import Protocol, ips_overlap
 from hostport.api.request import Request
@@ -47,6 +46,7 @@ class Holding:
         self.draft = draft
         self.found = found
         self.numbers: Numbers = {}
+        self._addresses: dict[tuple[Protocol, int], list[str]] = {}
         self.adopted: list[PortEntry] = []
         self.stays: dict[PortEntry, Refusal] = {}
         self.moved: dict[PortEntry, Refusal] = {}
@@ -66,6 +66,7 @@ class Holding:
         """Nothing kept, nothing taken."""
         self.draft.undo()
         self.numbers.clear()
+        self._addresses.clear()
         self.adopted.clear()
         self.placement = self._base
 
@@ -122,8 +123,9 @@ class Holding:
 
     def is_on(self, protocol: Protocol, port: int, ip: str) -> bool:
         """Whether another entry has the number already: in one Pod it fits once, whatever pools it is from."""
-        there = (Claim(entry.protocol, taken, at) for entry, (taken, at) in self.numbers.items())
-        claims = chain(there, (entry.claim for entry in self.stays)) if self.stays else there
+        if any(ips_overlap(taken, ip) for taken in self._addresses.get((protocol, port), ())):
+            return True
+        claims = (entry.claim for entry in self.stays)
         return any((c.port, c.protocol) == (port, protocol) and ips_overlap(c.ip, ip) for c in claims)
 
     def _is_free(self, pool: Pool, seen: PoolView, entry: PortEntry, port: int) -> bool:
@@ -183,6 +185,7 @@ class Holding:
         if self.found.numbers:
             self._drop_covered(pool, keys, self.found.numbers.get((entry.protocol, port), ()))
         self.numbers[entry] = (port, pool.host_ip)
+        self._addresses.setdefault((entry.protocol, port), []).append(pool.host_ip)
 
     def _drop_covered(self, pool: Pool, keys: Sequence[LeaseKey], numbers: Sequence[Number]) -> None:
         """A lease for the whole pool stands in for those of single nodes, in the same write."""

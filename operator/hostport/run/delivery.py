@@ -140,7 +140,8 @@ class Delivery:
         self._pauses[key] = pause
         self._touched.add(key)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._ending.wait(), pause)
+            async with asyncio.timeout(pause):
+                await self._ending.wait()
 
     def _told(self, plan: Plan, since: float) -> None:
         workload, metrics = plan.workload, self._office.metrics

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 from collections.abc import Awaitable, Callable
 
 import pytest
 
 from hostport.cluster.errors import WentBack
+from hostport.run import parts
 from hostport.run.parts import Ended, Parts
 from tests.core.desk import in_a_loop
 
@@ -145,6 +147,22 @@ async def test_what_a_part_does_at_its_end_is_not_broken_off_by_the_error_of_ano
         await run(thorough, raises_at_its_end(Bug()), body=lambda: asyncio.sleep(0))
 
     assert ended.is_set()
+
+
+@in_a_loop
+async def test_a_part_that_loses_its_cancellation_gets_another(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def loses_it() -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await for_ever()
+        await for_ever()
+
+    monkeypatch.setattr(parts, "_LONGEST_END_SECONDS", 0.01)
+    await run(loses_it, body=lambda: asyncio.sleep(0))
+
+    assert "part 0 has not ended within" in caplog.text
+    nothing_is_left(caplog)
 
 
 @in_a_loop

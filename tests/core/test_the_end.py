@@ -15,9 +15,10 @@ import pytest
 
 from hostport.cluster.errors import Unreachable, WentBack
 from hostport.cluster.unreadable import Unreadable
-from hostport.run import watching
+from hostport.run import parts, watching
 from hostport.run.budget import Budget
 from hostport.run.delivery import Delivery
+from hostport.run.keeper import Keeper
 from hostport.run.main import SERVED, Operator
 from hostport.run.office import Office
 from tests.core.desk import in_a_loop
@@ -60,14 +61,24 @@ class Cluster:
         self.restored.set()
 
 
-def operator(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Operator:
+def operator_of(office: Office, monkeypatch: pytest.MonkeyPatch) -> Operator:
     """One without kopf."""
 
     async def for_ever(_: watching.Watch) -> None:
         await asyncio.Event().wait()
 
     monkeypatch.setattr(watching.Watch, "run", for_ever)
-    return Operator(Office.open(cluster, "test", (30000, 32767)))  # type: ignore[arg-type]
+    return Operator(office)
+
+
+def operator(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Operator:
+    """One without kopf, at a cluster."""
+    return operator_of(an_office(cluster), monkeypatch)
+
+
+def an_office(cluster: Cluster) -> Office:
+    """Its parts' common ground."""
+    return Office.open(cluster, "test", (30000, 32767))  # type: ignore[arg-type]
 
 
 async def ready(life: Operator) -> None:
@@ -123,6 +134,30 @@ async def test_a_life_that_is_asked_to_end_leaves_nothing_behind_and_others_alon
     assert not other.cancelling()
     other.cancel()
     await asyncio.wait([other])
+    nothing_is_left()
+
+
+@in_a_loop
+async def test_news_that_come_as_it_ends_keep_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """asyncio.wait_for, before Python 3.12, loses a cancellation that comes together with what is waited for."""
+    looked = asyncio.Event()
+
+    async def look(_: Keeper) -> None:
+        looked.set()
+
+    monkeypatch.setattr(Keeper, "look", look)
+    monkeypatch.setattr(parts, "_LONGEST_END_SECONDS", 3600.0)
+    office = an_office(Cluster(together=0))
+    life, stop = operator_of(office, monkeypatch), asyncio.Event()
+    living = asyncio.create_task(life.run(stop))
+    await looked.wait()
+    await asyncio.sleep(0)
+
+    office.news.set()
+    stop.set()
+    await asyncio.wait([living], timeout=10)
+
+    assert living.done()
     nothing_is_left()
 
 

@@ -53,7 +53,8 @@ class Agent:
             except ApiError as error:
                 logger.warning("%s; trying again in %.0f s", error, self._interval)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), self._interval)
+                async with asyncio.timeout(self._interval):
+                    await stop.wait()
 
     async def look(self) -> None:
         """One look; written if it differs from what was written last, or if that was long ago."""

@@ -206,7 +206,8 @@ class Delivery:
         pause = max(at_least, min(_LONGEST_PAUSE_SECONDS, self._pauses.get(key, _FIRST_PAUSE_SECONDS / 2) * 2))
         self._pauses[key] = pause
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._ending.wait(), pause)
+            async with asyncio.timeout(pause):
+                await self._ending.wait()
 
     def _told(self, plan: Plan, since: float) -> None:
         workload, metrics = plan.workload, self._office.metrics

@@ -52,7 +52,8 @@ class Keeper:
     async def _pause(self, began: float) -> None:
         """Until there is news or a second has passed; but no two looks within a second."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._office.news.wait(), TICK_SECONDS)
+            async with asyncio.timeout(TICK_SECONDS):
+                await self._office.news.wait()
         self._office.news.clear()
         await asyncio.sleep(max(0.0, TICK_SECONDS - (clock.monotonic() - began)))
 

@@ -14,6 +14,8 @@ logger = logging.getLogger(__name__)
 
 Work = Callable[[], Awaitable[object]]
 
+_LONGEST_END_SECONDS = 5.0
+
 
 class Parts:
     """An `asyncio.TaskGroup` of parts that run until the block is left; then each is cancelled and awaited.
@@ -25,6 +27,7 @@ class Parts:
     def __init__(self) -> None:
         self.broken = ""
         self._group = asyncio.TaskGroup()
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
         await self._group.__aenter__()
@@ -36,12 +39,26 @@ class Parts:
         # The group cancels each part once, and so only where it is left by an error: a second time would break off what
         # a part does at its end.
         reason = error or _Left()
+        self._wait_longest()
         try:
             await self._group.__aexit__(kind or _Left, reason, trace)
         except BaseExceptionGroup as group:
             errors = [each for each in _each(group) if not isinstance(each, _Left)]
             if errors:
                 raise _foremost(errors) from None
+        finally:
+            self._insisting.cancel()
+
+    def _wait_longest(self) -> None:
+        self._insisting = asyncio.get_running_loop().call_later(_LONGEST_END_SECONDS, self._insist)
+
+    def _insist(self) -> None:
+        """Cancel again who goes on: a cancellation can be lost, in asyncio.wait_for before Python 3.12 for one."""
+        for task in self._tasks:
+            if not task.done():
+                logger.warning("%s has not ended within %.0f s", task.get_name(), _LONGEST_END_SECONDS)
+                task.cancel()
+        self._wait_longest()
 
     def start(self, name: str, work: Work) -> asyncio.Task[None]:
         """Start a part that has no end of its own; whoever started it may cancel it."""
@@ -54,6 +71,7 @@ class Parts:
     def _start(self, name: str, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         task = self._group.create_task(work, name=name)
         task.add_done_callback(self._note)
+        self._tasks.append(task)
         return task
 
     def _note(self, task: asyncio.Task[None]) -> None:

@@ -61,7 +61,8 @@ class Repairer:
         await asyncio.sleep(self._pause)
         if not self._fresh:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._office.suspicion.wait(), _NOW_AND_THEN_SECONDS)
+                async with asyncio.timeout(_NOW_AND_THEN_SECONDS):
+                    await self._office.suspicion.wait()
         self._office.suspicion.clear()
 
     def _see(self, entries: list[Entry], *, begins: bool = False) -> None:

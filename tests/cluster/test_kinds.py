@@ -93,7 +93,7 @@ def test_who_does_not_replace_his_pods_is_told_how_and_it_helps(
     assert "its Pods get what is new when they are replaced" in said
     command = said.rpartition("kubectl ")[2]
     assert command == f"-n {scene.name} delete pod -l app=web"
-    scene.kubectl(*command.split())
+    scene.kubectl(*command.split(), "--wait=false")
 
     def all_have_it() -> bool:
         numbers = [pod["spec"]["containers"][0]["ports"][0].get("hostPort") for pod in pods(scene)]

@@ -276,6 +276,7 @@ class Life(RuleBasedStateMachine):
     def wait(self, seconds: int) -> None:
         """Time passes: what nobody uses rests, what has rested is free, what is used stays."""
         before = self.world.ledger.copy()
+        used_before = {place: self._is_used(place, lease) for place, lease in before.items()}
         self.now += seconds
         self.world.wait(seconds)
         for place, lease in before.items():
@@ -284,6 +285,11 @@ class Life(RuleBasedStateMachine):
                 assert after == lease
                 continue
             used = self._is_used(place, lease)
+            if used != used_before[place]:
+                # A lease of the same number has ended in the same look: either may have been first.
+                if after is not None and after.released:
+                    self.resting_since.setdefault(place, self.now)
+                continue
             rested = self.now - self.resting_since.get(place, self.now) >= self.cluster.pools[place[0]].cooldown
             if used:
                 assert after is not None

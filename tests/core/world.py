@@ -20,12 +20,13 @@ from hostport.allocation.state import State
 from hostport.allocation.summary import Counts, summarize
 from hostport.api.errors import PatchRefused, PatchReverted, PodsForbidden
 from hostport.api.lease import Lease
-from hostport.api.names import AFFINITY_WAS, ASSIGNED, ENV_ADDED
+from hostport.api.names import ASSIGNED
 from hostport.api.workload import Workload
 from hostport.cluster.foreign import pod_use, service_use, template_use
 from hostport.cluster.templates import operations
 from hostport.ledger.book import Change, Place
 from tests.core import build, truths
+from tests.core.apply import merge
 from tests.core.build import Json
 
 # A plan that is carried out must be followed by one that changes nothing; one more round is for a moved number.
@@ -112,7 +113,7 @@ class World:
         applied = self._applied.get(_key(manifest), known)
         merged = copy.deepcopy(manifest)
         if known is not None and applied is not None:
-            _merge(known, applied, merged)
+            merge(known, applied, merged)
         return self._store(merged, applied=manifest)
 
     def replace(self, manifest: Json) -> dict[str, int]:
@@ -375,44 +376,3 @@ def _key(manifest: Json) -> str:
 
 def _named(name: str) -> str:
     return name if "/" in name else f"Deployment/default/{name}"
-
-
-def _merge(known: Json, applied: Json, manifest: Json) -> None:
-    """What the operator has written is not in the user's last applied manifest, and so it stays.
-
-    Terms of a node affinity are an atomic list: the user's, where he has any, take the place of all that stands.
-    """
-    notes = known["metadata"]["annotations"]
-    for note in (ASSIGNED, ENV_ADDED, AFFINITY_WAS):
-        if note in notes:
-            manifest["metadata"]["annotations"].setdefault(note, notes[note])
-    standing, asked, pod = (m["spec"]["template"]["spec"] for m in (known, applied, manifest))
-    if "affinity" in standing and "affinity" not in asked:
-        pod.setdefault("affinity", standing["affinity"])
-    before, last = _containers(known), _containers(applied)
-    for name, container in _containers(manifest).items():
-        if name in before:
-            _merge_container(before[name], last.get(name, {}), container)
-
-
-def _merge_container(known: Json, applied: Json, container: Json) -> None:
-    before = {(port["containerPort"], port["protocol"]): port for port in known.get("ports", ())}
-    for port in container.get("ports", ()):
-        old = before.get((port["containerPort"], port["protocol"]), {})
-        for field in ("hostPort", "hostIP"):
-            if field in old:
-                port.setdefault(field, old[field])
-    ports, env = (_added(known, applied, container, *field) for field in (("ports", "containerPort"), ("env", "name")))
-    if ports:
-        container["ports"] = container.get("ports", []) + ports
-    if env:
-        container["env"] = env + container.get("env", [])
-
-
-def _added(known: Json, applied: Json, wanted: Json, field: str, key: str) -> list[Json]:
-    users = {entry[key] for container in (applied, wanted) for entry in container.get(field, ())}
-    return [entry for entry in known.get(field, ()) if entry[key] not in users]
-
-
-def _containers(manifest: Json) -> dict[str, Json]:
-    return {container["name"]: container for container in manifest["spec"]["template"]["spec"]["containers"]}

@@ -125,7 +125,9 @@ class Holding:
         """Whether another entry has the number already: in one Pod it fits once, whatever pools it is from."""
         if any(ips_overlap(taken, ip) for taken in self._addresses.get((protocol, port), ())):
             return True
-        claims = (entry.claim for entry in self.stays)
+        if not self.stays:
+            return False
+        claims = [entry.claim for entry in self.stays]
         return any((c.port, c.protocol) == (port, protocol) and ips_overlap(c.ip, ip) for c in claims)
 
     def _is_free(self, pool: Pool, seen: PoolView, entry: PortEntry, port: int) -> bool:

@@ -32,6 +32,7 @@ CONTRACT = [
     "hostport_scheduling_conflicts_total",
     "hostport_pending_workloads",
     "hostport_events_dropped_total",
+    "hostport_unreadable_objects",
     "hostport_build_info",
 ]
 

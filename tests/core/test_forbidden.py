@@ -96,6 +96,15 @@ def take_out(world: World) -> None:
     world._objects["Deployment/default/web"] = manifest
 
 
+def fight_is_lost(world: World) -> None:
+    """Its number was taken out once too often, and is let go."""
+    world.deploy("web")
+    take_out(world)
+    let_go(world)
+    with pytest.raises(PatchReverted):
+        world.reconcile("web")
+
+
 def test_what_was_let_go_gives_its_number_back_and_the_lease_remembers_why(world: World) -> None:
     world.deploy("web")
     take_out(world)
@@ -110,11 +119,7 @@ def test_what_was_let_go_gives_its_number_back_and_the_lease_remembers_why(world
 
 
 def test_after_a_restart_the_lease_is_enough_to_know_it(world: World) -> None:
-    world.deploy("web")
-    take_out(world)
-    let_go(world)
-    with pytest.raises(PatchReverted):
-        world.reconcile("web")
+    fight_is_lost(world)
     world.state.let_go.clear()
     with pytest.raises(PatchReverted, match="kept taking out"):
         world.reconcile("web")
@@ -130,11 +135,7 @@ def test_where_only_the_strategy_is_fought_over_the_number_stays_leased(world: W
 
 
 def test_another_template_is_served_with_the_same_number(world: World) -> None:
-    world.deploy("web")
-    take_out(world)
-    let_go(world)
-    with pytest.raises(PatchReverted):
-        world.reconcile("web")
+    fight_is_lost(world)
     changed = deployment("web", pod={"serviceAccountName": "other"})
     assert world.replace(changed) == {"app/http": 20000}
     lease = world.lease("main", "20000/TCP")
@@ -143,11 +144,7 @@ def test_another_template_is_served_with_the_same_number(world: World) -> None:
 
 
 def test_the_annotation_taken_away_and_put_back_begins_anew(world: World) -> None:
-    world.deploy("web")
-    take_out(world)
-    let_go(world)
-    with pytest.raises(PatchReverted):
-        world.reconcile("web")
+    fight_is_lost(world)
     world.replace(deployment("web", auto="false"))
     assert world.replace(deployment("web")) == {"app/http": 20000}
 

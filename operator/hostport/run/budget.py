@@ -98,10 +98,6 @@ class Budget:
         refused.told |= fresh
         return fresh
 
-    def wait(self, workload: Workload) -> float:
-        """The seconds until the next write may be tried."""
-        return max(0.0, self._account(workload).not_before - self._monotonic())
-
     def forget(self, key: str) -> None:
         """A workload is gone, or another one begins anew."""
         self._accounts.pop(key, None)

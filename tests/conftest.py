@@ -12,7 +12,7 @@ import pytest
 from controlplane.cluster import ControlPlane
 from controlplane.errors import ControlPlaneError
 from tests.support.operator import OperatorProcess
-from tests.support.scene import Scene, compact, findings, install
+from tests.support.scene import EXEMPT, Scene, compact, findings, install
 from tests.support.wait import until
 
 
@@ -48,7 +48,9 @@ def installed(control_plane: ControlPlane) -> ControlPlane:
 @pytest.fixture(scope="session")
 def operator(installed: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
     """`hostport run` with its ServiceAccount's token, ready."""
-    process = OperatorProcess(installed, tmp_path_factory.mktemp("operator"))
+    process = OperatorProcess(
+        installed, tmp_path_factory.mktemp("operator"), "--pod-security-exempt-namespaces", f"kube-system, {EXEMPT}"
+    )
     process.start()
     yield process
     until(

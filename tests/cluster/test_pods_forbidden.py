@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.policy import deny
-from tests.support.scene import Scene, deployment
+from tests.support.scene import EXEMPT, Scene, deployment
 from tests.support.wait import until
 
 pytestmark = pytest.mark.cluster
@@ -68,6 +68,21 @@ def test_a_namespace_that_enforces_pod_security_is_refused_before_anything_is_to
 
     scene.kubectl("label", "namespace", scene.name, "pod-security.kubernetes.io/enforce-")
     scene.served("web")
+
+
+def test_a_namespace_that_the_operator_is_told_is_exempt_gets_numbers_whatever_its_label_says(scene: Scene) -> None:
+    pool = scene.pool()
+    scene.kubectl("create", "namespace", EXEMPT)
+    scene.kubectl("label", "namespace", EXEMPT, "pod-security.kubernetes.io/enforce=restricted")
+    manifest = deployment("web", replicas=0, annotations={"hostport/auto": "true", "hostport/pool": pool})
+    scene.kubectl("-n", EXEMPT, "apply", "-f", "-", input=json.dumps(manifest))
+
+    def host_port() -> str:
+        path = "{.spec.template.spec.containers[0].ports[0].hostPort}"
+        return scene.kubectl("-n", EXEMPT, "get", "deployment", "web", "-o", f"jsonpath={path}")
+
+    until(host_port, "the number is written", scene.operator_log)
+    scene.kubectl("delete", "namespace", EXEMPT)
 
 
 @pytest.mark.usefixtures("pods_denied")

@@ -23,6 +23,9 @@ from tests.support.wait import until
 
 Json = dict[str, Any]
 
+# The tests' operator is told that the API server exempts this namespace from Pod Security.
+EXEMPT = "pod-security-exempt"
+
 _ROOT = Path(__file__).parent.parent.parent
 # Neither where Services get their numbers nor where some tests have large pools.
 _FREE = ((11000, 18000), (20000, 30000), (33000, 40000), (42000, 50000), (2000, 10000))

@@ -239,3 +239,31 @@ def test_a_workload_that_has_left_its_pools_nodes_and_lost_its_number_from_the_t
         "app/more": 20001,
     }
     assert {place[0]: lease.state for place, lease in world.ledger.items()} == {"a": "releasing", "b": "active"}
+
+
+def moved_away(world: World, *numbers: str) -> None:
+    """The Deployment `web` has 20001 of a pool that has been moved to other nodes; another pool has `numbers` there.
+
+    Nothing shows 20001 but its lease: the template has the number of somebody else.
+    """
+    world.node("n1", zone="a")
+    world.node("n2", zone="b")
+    world.pool("p", "20000-20001", age=1)
+    world.deploy("other")
+    assert world.deploy("web") == {"app/http": 20001}
+    world.pool("q", *numbers, nodeSelector={"matchLabels": {"zone": "a"}}, priority=1)
+    world.pool("p", "20000", nodeSelector={"matchLabels": {"zone": "b"}}, age=1)
+
+
+@pytest.mark.parametrize("contiguous", ["false", "true"])
+def test_a_number_that_a_pod_has_from_one_pool_is_not_given_to_it_from_another(world: World, contiguous: str) -> None:
+    moved_away(world, "20001-20002")
+    numbers = world.deploy("web", "http:80=20000 dns:53", contiguous=contiguous)
+    assert sorted(numbers.values()) == [20001, 20002]
+
+
+def test_the_last_number_of_a_pool_is_none_for_a_pod_that_has_it_from_another(world: World) -> None:
+    moved_away(world, "20001")
+    with pytest.raises(PoolExhausted):
+        world.deploy("web", "http:80=20000 dns:53")
+    assert world.shown("web") == [20000, 0]

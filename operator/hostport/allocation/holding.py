@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bitarray import bitarray
+from bitarray.util import zeros
 
 from hostport.allocation.added import beside_declared, declared_numbers
 from hostport.allocation.candidates import candidates, unfit
@@ -19,7 +20,7 @@ from hostport.api.names import AFFINITY_WAS
 from hostport.api.placement import Placement
 from hostport.api.podspec import PortEntry
 from hostport.api.pool import Pool
-from hostport.api.ports import Protocol, ips_overlap
+from hostport.api.ports import SPACE, Protocol, ips_overlap
 from hostport.api.request import Request
 from hostport.api.workload import Workload
 from hostport.ledger.book import Place
@@ -47,6 +48,7 @@ class Holding:
         self.found = found
         self.numbers: Numbers = {}
         self._addresses: dict[tuple[Protocol, int], list[str]] = {}
+        self._own: dict[tuple[Protocol, str], bitarray] | None = None
         self.adopted: list[PortEntry] = []
         self.stays: dict[PortEntry, Refusal] = {}
         self.moved: dict[PortEntry, Refusal] = {}
@@ -67,6 +69,7 @@ class Holding:
         self.draft.undo()
         self.numbers.clear()
         self._addresses.clear()
+        self._own = None
         self.adopted.clear()
         self.placement = self._base
 
@@ -75,15 +78,52 @@ class Holding:
         self._base = self.workload.home
         self.start_over()
 
+    def forget_stays(self) -> None:
+        """No entry keeps a number without a lease, none gives way to another."""
+        self.stays.clear()
+        self.moved.clear()
+        self._own = None
+
+    def stay(self, entry: PortEntry, why: Refusal) -> None:
+        """An entry keeps the number on which a Pod of it runs, and gets no lease."""
+        self.stays[entry] = why
+        self._note_own(entry.protocol, entry.claim.ip, entry.host_port)
+
     def still_wanted(self, entry: PortEntry, number: Number) -> bool:
         """Whether the annotations let the entry keep the number."""
         exact = self.request.exact.get(entry.ref, number.port)
         return exact == number.port and (self.request.pools is None or number.pool in self.request.pools)
 
     def free_for(self, view: View, group: Group) -> bitarray:
-        """The numbers that are free for a group; not to be changed."""
-        bits = view.free_for([entry.protocol for entry in group])
-        return beside_declared(bits, self.workload) if group[0].passthrough else bits
+        """The numbers that are free for a group; not to be changed.
+
+        Those of the workload's other entries are not: in one Pod a number fits once, though its leases may be for nodes
+        that this pool is not for.
+        """
+        protocols = [entry.protocol for entry in group]
+        bits = view.free_for(protocols)
+        if group[0].passthrough:
+            bits = beside_declared(bits, self.workload)
+        if not self.numbers and not self.stays:
+            return bits
+        for (protocol, ip), taken in self._own_numbers().items():
+            if protocol in protocols and ips_overlap(ip, view.ip):
+                bits = bits & ~taken
+        return bits
+
+    def _own_numbers(self) -> dict[tuple[Protocol, str], bitarray]:
+        """The numbers of all entries so far, by protocol and address; kept up from the first time on."""
+        if self._own is None:
+            self._own = {}
+            for entry, (port, ip) in self.numbers.items():
+                self._note_own(entry.protocol, ip, port)
+            for claim in (entry.claim for entry in self.stays):
+                self._note_own(claim.protocol, claim.ip, claim.port)
+        return self._own
+
+    def _note_own(self, protocol: Protocol, ip: str, port: int) -> None:
+        if self._own is not None:
+            self._own.setdefault((protocol, ip), zeros(SPACE))[port] = 1
 
     def candidates(self) -> list[Pool]:
         """The pools to try, best first; raises `NoMatchingPool` where there is none."""
@@ -188,6 +228,7 @@ class Holding:
             self._drop_covered(pool, keys, self.found.numbers.get((entry.protocol, port), ()))
         self.numbers[entry] = (port, pool.host_ip)
         self._addresses.setdefault((entry.protocol, port), []).append(pool.host_ip)
+        self._note_own(entry.protocol, pool.host_ip, port)
 
     def _drop_covered(self, pool: Pool, keys: Sequence[LeaseKey], numbers: Sequence[Number]) -> None:
         """A lease for the whole pool stands in for those of single nodes, in the same write."""

@@ -73,15 +73,14 @@ def adopt(holding: Holding, pools: Sequence[Pool]) -> None:
 
     Where they do not, what a Pod runs on stays as it is, without a lease; the rest gets another number.
     """
-    holding.stays.clear()
-    holding.moved.clear()
+    holding.forget_stays()
     for entry, port in holding.found.copies.items():
         if entry in holding.numbers or holding.request.exact.get(entry.ref, port) != port:
             continue
         if _inherit(holding, entry, port, pools):
             holding.adopted.append(entry)
         elif runs_on(holding.state, holding.workload, entry):
-            holding.stays[entry] = holding.refused([entry], port, pools)
+            holding.stay(entry, holding.refused([entry], port, pools))
         else:
             holding.moved[entry] = holding.refused([entry], port, pools)
 

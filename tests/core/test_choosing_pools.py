@@ -267,3 +267,14 @@ def test_the_last_number_of_a_pool_is_none_for_a_pod_that_has_it_from_another(wo
     with pytest.raises(PoolExhausted):
         world.deploy("web", "http:80=20000 dns:53")
     assert world.shown("web") == [20000, 0]
+
+
+def test_a_number_written_by_hand_is_none_for_another_port_of_the_pod(world: World) -> None:
+    """With the affinity that the operator had added the Pods could run nowhere: the template asks for other nodes."""
+    world.node("n1", zone="a")
+    world.node("n2", zone="b")
+    rule = {"nodeSelector": {"matchLabels": {"zone": "b"}}, "ranges": ["20001-20002"]}
+    world.pool("main", "20000", nodes=[rule])
+    assert world.deploy("web", request="http=20000") == {"app/http": 20000}
+    numbers = world.deploy("web", "http:80=20001 dns:53", pod=where(zone="b"))
+    assert numbers == {"app/dns": 20002}

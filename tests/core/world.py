@@ -299,6 +299,11 @@ class World:
         containers = self._objects[_named(name)]["spec"]["template"]["spec"]["containers"]
         return [port.get("hostPort", 0) for c in containers for port in c.get("ports", ())]
 
+    def numbers(self, name: str) -> list[tuple[str, int]]:
+        """As `shown`, each with its protocol."""
+        containers = self._objects[_named(name)]["spec"]["template"]["spec"]["containers"]
+        return [(port["protocol"], port.get("hostPort", 0)) for c in containers for port in c.get("ports", ())]
+
     def leases(self, owner: str = "") -> dict[str, str]:
         """The leases of all pools, or of one owner, as `key: state`."""
         found = truths.leases(self.state)

@@ -97,14 +97,14 @@ class Holding:
     def free_for(self, view: View, group: Group) -> bitarray:
         """The numbers that are free for a group; not to be changed.
 
-        Those of the workload's other entries are not: in one Pod a number fits once, though its leases may be for nodes
-        that this pool is not for.
+        Those of the workload's other entries are not: in one Pod a number fits once, though it may be leased, or its
+        Pods may run, where this pool is not.
         """
         protocols = [entry.protocol for entry in group]
         bits = view.free_for(protocols)
         if group[0].passthrough:
             bits = beside_declared(bits, self.workload)
-        if not self.numbers and not self.stays:
+        if not self.numbers and not self.stays and not self.found.by_hand:
             return bits
         for (protocol, ip), taken in self._own_numbers().items():
             if protocol in protocols and ips_overlap(ip, view.ip):
@@ -117,7 +117,7 @@ class Holding:
             self._own = {}
             for entry, (port, ip) in self.numbers.items():
                 self._note_own(entry.protocol, ip, port)
-            for claim in (entry.claim for entry in self.stays):
+            for claim in (*self.found.by_hand, *(entry.claim for entry in self.stays)):
                 self._note_own(claim.protocol, claim.ip, claim.port)
         return self._own
 

@@ -137,14 +137,18 @@ class Cluster:
     def choices(self, place: Place, pools: list[Pool]) -> Iterator[tuple[Place, list[Pool]]]:
         """Where Pods may be kept for numbers of these pools: anywhere they may run, or on some nodes that a pool means.
 
-        With each place the pools that may lead there by themselves.
+        With each place the pools that may lead there by themselves: where a number is valid, and nowhere else. That it
+        is free there keeps no Pod from other nodes.
         """
         yield place, pools
         for pool in () if place.fixed else pools:
             inside = (("zone", "In", (pool.zone,)),) if pool.zone else ()
             yield replace(place, terms=(inside,)), [pool]
-            if pool.inner is not None:
+            if pool.inner is None:
+                continue
+            if pool.inner - pool.numbers:
                 yield replace(place, terms=((*inside, ("zone", "In", ("b",))),)), [pool]
+            if pool.numbers - pool.inner:
                 yield replace(place, terms=((*inside, ("zone", "NotIn", ("b",))),)), [pool]
 
     def nodes_of(self, pool: Pool) -> set[str]:

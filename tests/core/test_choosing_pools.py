@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hostport.api.errors import NoMatchingPool, PoolExhausted, QuotaExceeded
+from hostport.api.errors import NoMatchingPool, PoolExhausted, QuotaExceeded, RequestRefused
 from tests.core import build
 from tests.core.build import on_node, where
 from tests.core.world import World
@@ -269,12 +269,34 @@ def test_the_last_number_of_a_pool_is_none_for_a_pod_that_has_it_from_another(wo
     assert world.shown("web") == [20000, 0]
 
 
-def test_a_number_written_by_hand_is_none_for_another_port_of_the_pod(world: World) -> None:
-    """With the affinity that the operator had added the Pods could run nowhere: the template asks for other nodes."""
+def kept_from_its_nodes(world: World) -> None:
+    """The Deployment `web` has 20000, which holds in zone a alone; zone b has 20001 and 20002.
+
+    With the affinity that it has for that, its Pods can run nowhere as soon as its template asks for zone b.
+    """
     world.node("n1", zone="a")
     world.node("n2", zone="b")
     rule = {"nodeSelector": {"matchLabels": {"zone": "b"}}, "ranges": ["20001-20002"]}
     world.pool("main", "20000", nodes=[rule])
     assert world.deploy("web", request="http=20000") == {"app/http": 20000}
-    numbers = world.deploy("web", "http:80=20001 dns:53", pod=where(zone="b"))
+
+
+@pytest.mark.parametrize(
+    "asked", [{}, {"prefer": "dns=20001"}, {"contiguous": "true"}, {"prefer": "dns=20001", "contiguous": "true"}]
+)
+def test_a_number_written_by_hand_is_none_for_another_port_of_the_pod(world: World, asked: dict[str, str]) -> None:
+    kept_from_its_nodes(world)
+    numbers = world.deploy("web", "http:80=20001 dns:53", pod=where(zone="b"), **asked)
     assert numbers == {"app/dns": 20002}
+
+
+def test_a_number_written_by_hand_is_refused_to_another_port_of_the_pod(world: World) -> None:
+    kept_from_its_nodes(world)
+    with pytest.raises(RequestRefused, match="20001/TCP for app/dns is held by another port of this workload; "):
+        world.deploy("web", "http:80=20001 dns:53", pod=where(zone="b"), request="dns=20001")
+
+
+def test_a_number_that_a_pod_has_from_one_pool_is_refused_to_another_port_of_it(world: World) -> None:
+    moved_away(world, "20001-20002")
+    with pytest.raises(RequestRefused, match="20001/TCP for app/dns is held by another port of this workload; "):
+        world.deploy("web", "http:80=20000 dns:53", request="dns=20001")

@@ -296,8 +296,7 @@ class World:
 
     def shown(self, name: str) -> list[int]:
         """The hostPorts in a workload's template, 0 for a port without."""
-        containers = self._objects[_named(name)]["spec"]["template"]["spec"]["containers"]
-        return [port.get("hostPort", 0) for c in containers for port in c.get("ports", ())]
+        return [port for _, port in self.numbers(name)]
 
     def numbers(self, name: str) -> list[tuple[str, int]]:
         """As `shown`, each with its protocol."""

@@ -128,7 +128,7 @@ def _holders(state: State, workload: Workload, group: Sequence[PortEntry], port:
     takers = {(t.by, e.protocol): t for e in group for t in state.occupancy.in_the_way(view, e.protocol, port)}
     others = {by: taker for by, taker in takers.items() if taker.owner != workload.key}
     said = {_named(state, taker, protocol, port) for (_, protocol), taker in (others or takers).items()}
-    return ", ".join(sorted(said)[:3])
+    return ", ".join(sorted(said)[:3]) or "another port of this workload"
 
 
 def _named(state: State, taker: Taker, protocol: Protocol, port: int) -> str:

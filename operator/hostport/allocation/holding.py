@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bitarray import bitarray
-from bitarray.util import zeros
 
 from hostport.allocation.added import beside_declared, declared_numbers
 from hostport.allocation.candidates import candidates, unfit
@@ -14,13 +13,14 @@ from hostport.allocation.excuses import Excuses, refuse_exact
 from hostport.allocation.found import NOTHING, Found, Number
 from hostport.allocation.occupancy import View, nodes_overlap
 from hostport.allocation.state import PoolView, State
+from hostport.allocation.taken import TakenNumbers
 from hostport.api.errors import OverlappingLease, Refusal
 from hostport.api.lease import Lease, LeaseKey
 from hostport.api.names import AFFINITY_WAS
 from hostport.api.placement import Placement
 from hostport.api.podspec import PortEntry
 from hostport.api.pool import Pool
-from hostport.api.ports import SPACE, Protocol, ips_overlap
+from hostport.api.ports import Protocol, ips_overlap
 from hostport.api.request import Request
 from hostport.api.workload import Workload
 from hostport.ledger.book import Place
@@ -47,8 +47,8 @@ class Holding:
         self.draft = draft
         self.found = found
         self.numbers: Numbers = {}
-        self._addresses: dict[tuple[Protocol, int], list[str]] = {}
-        self._own: dict[tuple[Protocol, str], bitarray] | None = None
+        self._by_hand = TakenNumbers(found.by_hand)
+        self._taken: TakenNumbers | None = None
         self.adopted: list[PortEntry] = []
         self.stays: dict[PortEntry, Refusal] = {}
         self.moved: dict[PortEntry, Refusal] = {}
@@ -68,8 +68,7 @@ class Holding:
         """Nothing kept, nothing taken."""
         self.draft.undo()
         self.numbers.clear()
-        self._addresses.clear()
-        self._own = None
+        self._taken = None
         self.adopted.clear()
         self.placement = self._base
 
@@ -82,12 +81,13 @@ class Holding:
         """No entry keeps a number without a lease, none gives way to another."""
         self.stays.clear()
         self.moved.clear()
-        self._own = None
+        self._taken = None
 
     def stay(self, entry: PortEntry, why: Refusal) -> None:
         """An entry keeps the number on which a Pod of it runs, and gets no lease."""
         self.stays[entry] = why
-        self._note_own(entry.protocol, entry.claim.ip, entry.host_port)
+        if self._taken is not None:
+            self._taken.add(entry.protocol, entry.host_port, entry.claim.ip)
 
     def still_wanted(self, entry: PortEntry, number: Number) -> bool:
         """Whether the annotations let the entry keep the number."""
@@ -104,26 +104,19 @@ class Holding:
         bits = view.free_for(protocols)
         if group[0].passthrough:
             bits = beside_declared(bits, self.workload)
-        if not self.numbers and not self.stays and not self.found.by_hand:
-            return bits
-        for (protocol, ip), taken in self._own_numbers().items():
-            if protocol in protocols and ips_overlap(ip, view.ip):
-                bits = bits & ~taken
+        if self.found.by_hand:
+            bits = self._by_hand.left_of(bits, protocols, view.ip)
+        if self.numbers or self.stays:
+            bits = self._own().left_of(bits, protocols, view.ip)
         return bits
 
-    def _own_numbers(self) -> dict[tuple[Protocol, str], bitarray]:
-        """The numbers of all entries so far, by protocol and address; kept up from the first time on."""
-        if self._own is None:
-            self._own = {}
+    def _own(self) -> TakenNumbers:
+        """The numbers of all entries so far; most workloads have one port, and never need it."""
+        if self._taken is None:
+            self._taken = TakenNumbers(entry.claim for entry in self.stays)
             for entry, (port, ip) in self.numbers.items():
-                self._note_own(entry.protocol, ip, port)
-            for claim in (*self.found.by_hand, *(entry.claim for entry in self.stays)):
-                self._note_own(claim.protocol, claim.ip, claim.port)
-        return self._own
-
-    def _note_own(self, protocol: Protocol, ip: str, port: int) -> None:
-        if self._own is not None:
-            self._own.setdefault((protocol, ip), zeros(SPACE))[port] = 1
+                self._taken.add(entry.protocol, port, ip)
+        return self._taken
 
     def candidates(self) -> list[Pool]:
         """The pools to try, best first; raises `NoMatchingPool` where there is none."""
@@ -163,23 +156,20 @@ class Holding:
 
     def is_on(self, protocol: Protocol, port: int, ip: str) -> bool:
         """Whether another entry has the number already: in one Pod it fits once, whatever pools it is from."""
-        if any(ips_overlap(taken, ip) for taken in self._addresses.get((protocol, port), ())):
-            return True
-        if not self.stays:
-            return False
-        claims = [entry.claim for entry in self.stays]
-        return any((c.port, c.protocol) == (port, protocol) and ips_overlap(c.ip, ip) for c in claims)
+        return bool(self.numbers or self.stays) and self._own().has(protocol, port, ip)
 
     def _is_free(self, pool: Pool, seen: PoolView, entry: PortEntry, port: int) -> bool:
         """Free, or taken by nobody but this workload itself: its own Pods and template, a lease of the same port."""
         view = seen.view
         if not view.valid[entry.protocol][port] or self.is_on(entry.protocol, port, pool.host_ip):
             return False
+        if self._by_hand.has(entry.protocol, port, pool.host_ip):
+            return False
         if view.free[entry.protocol][port]:
             return True
         if any(self.state.occupancy.in_the_way(view, entry.protocol, port, self.workload.key)):
             return False
-        if self._is_by_hand(pool, entry, port) or not self._is_ours_to_move(pool, view, entry, port):
+        if not self._is_ours_to_move(pool, view, entry, port):
             return False
         return not any(self._is_leased_to_others((pool.name, key)) for key in self.keys(pool, seen, entry, port))
 
@@ -188,12 +178,6 @@ class Holding:
         key, nodes = place[1], self.state.nodes_of(place)
         leases = self.state.leases_on(key.protocol, key.port, key.ip, nodes)
         return any(lease.owner != self.workload.key for _, lease in leases)
-
-    def _is_by_hand(self, pool: Pool, entry: PortEntry, port: int) -> bool:
-        return any(
-            (claim.protocol, claim.port) == (entry.protocol, port) and ips_overlap(claim.ip, pool.host_ip)
-            for claim in self.found.by_hand
-        )
 
     def _is_ours_to_move(self, pool: Pool, view: View, entry: PortEntry, port: int) -> bool:
         """Whether the workload's own leases of a number may be for this entry.
@@ -227,8 +211,8 @@ class Holding:
         if self.found.numbers:
             self._drop_covered(pool, keys, self.found.numbers.get((entry.protocol, port), ()))
         self.numbers[entry] = (port, pool.host_ip)
-        self._addresses.setdefault((entry.protocol, port), []).append(pool.host_ip)
-        self._note_own(entry.protocol, pool.host_ip, port)
+        if self._taken is not None:
+            self._taken.add(entry.protocol, port, pool.host_ip)
 
     def _drop_covered(self, pool: Pool, keys: Sequence[LeaseKey], numbers: Sequence[Number]) -> None:
         """A lease for the whole pool stands in for those of single nodes, in the same write."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 
 from hostport.allocation.state import ForeignUse
@@ -75,7 +76,7 @@ class Namespaces(_Unversioned):
         return self._state.namespaces
 
 
-class _Claimants(_Unversioned):
+class _Claimants(_Unversioned, ABC):
     """Objects that occupy ports; of all others nothing is kept."""
 
     prefix: str
@@ -104,8 +105,9 @@ class _Claimants(_Unversioned):
         """The objects that claim something."""
         return (key for key in self._state.uses() if key.startswith(self.prefix))
 
+    @abstractmethod
     def _use(self, raw: Json) -> ForeignUse | None:
-        raise NotImplementedError
+        """What an object of the kind claims."""
 
 
 class Pods(_Claimants):

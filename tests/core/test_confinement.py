@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hostport.api.affinity import AffinityWas, both, manifest, required, said, terms_of
@@ -263,7 +263,18 @@ _RULES = st.one_of(
 _LABELS = st.dictionaries(st.sampled_from(_KEYS), st.sampled_from((*_VALUES, "c")))
 
 
+def _rule(*keys: str) -> Json:
+    return {"nodeSelector": _has(*keys), "ranges": ["20000"]}
+
+
+def _has(*keys: str) -> Json:
+    return {"matchExpressions": [{"key": key, "operator": "Exists"} for key in keys]}
+
+
 @given(_SELECTORS, st.lists(_RULES, max_size=4), st.sets(st.integers(-1, 3), min_size=1), st.lists(_LABELS, max_size=6))
+# The same said twice, and the same said in another order: one of the two terms stays.
+@example(_has("disk", "disk"), [_rule("zone")], {-1, 0}, [{"disk": "a"}, {"disk": "a", "zone": "a"}, {}])
+@example(_has(), [_rule("disk", "zone"), _rule("zone", "disk")], {0, 1}, [{"disk": "a", "zone": "a"}, {}])
 def test_the_terms_mean_just_the_nodes_where_the_rules_are_in_force(
     selector: Json, rules: list[Json], wanted: set[int], nodes: list[dict[str, str]]
 ) -> None:

@@ -15,6 +15,8 @@ from hostport.api.pool import NodeRule, Pool
 from hostport.api.selectors import NodeTerm, Requirement
 
 Terms = tuple[NodeTerm, ...]
+# What a term asks of a node's labels and fields, in whatever order and however often it says so.
+_Asked = tuple[frozenset[Requirement], frozenset[Requirement]]
 
 MOST_TERMS = 32
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
@@ -38,7 +40,10 @@ def terms_of(pool: Pool, rules: frozenset[int]) -> Terms | None:
         if met is None:
             return None
         found += met
-    terms = dict.fromkeys(term for term in found if not any(_is_wider(other, term) for other in found))
+    by_what_they_ask: dict[_Asked, NodeTerm] = {}
+    for term in found:
+        by_what_they_ask.setdefault((frozenset(term.labels), frozenset(term.fields)), term)
+    terms = [term for asked, term in by_what_they_ask.items() if not _any_asks_for_less(by_what_they_ask, asked)]
     return tuple(terms) if len(terms) <= MOST_TERMS and NodeTerm() not in terms else None
 
 
@@ -122,9 +127,9 @@ def _implies(one: Requirement, other: Requirement) -> bool:
     return False
 
 
-def _is_wider(one: NodeTerm, other: NodeTerm) -> bool:
-    """Whether `one` asks for less than `other`, so that `other` adds nothing to it."""
-    return one != other and set(one.labels) <= set(other.labels) and set(one.fields) <= set(other.fields)
+def _any_asks_for_less(others: Iterable[_Asked], asked: _Asked) -> bool:
+    """Whether a term that asks for this adds nothing to one of the others."""
+    return any(other != asked and other[0] <= asked[0] and other[1] <= asked[1] for other in others)
 
 
 # As it stands in manifests

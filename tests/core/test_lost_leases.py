@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from hostport.api.lease import Lease
-from hostport.ledger.book import Change
 from tests.core import truths
 from tests.core.build import deployment
 from tests.core.world import World
@@ -38,8 +37,7 @@ def test_somebody_new_does_not_get_a_number_whose_lease_is_lost(world: World) ->
 def _in_another_name(world: World, **more: str) -> None:
     """Somebody writes another owner into the lease of 20000."""
     lease = Lease("Deployment/default/nobody", "uid-0", "app/http", **more)
-    world.state.put(Change("main", truths.key("20000/TCP"), lease))
-    world.ledger["main", truths.key("20000/TCP")] = lease
+    world.plant("main", "20000/TCP", lease)
 
 
 @pytest.mark.parametrize("since", ["", "2026-01-01T00:00:09Z", "2025-01-01T00:00:00Z"])
@@ -89,8 +87,7 @@ def test_a_lease_in_the_name_of_what_can_be_no_workload_moves_nobody(world: Worl
     world.apply(deployment("web"))
     world.run("web", on="n1")
     lease = Lease("somebody", "uid-0", "app/http")
-    world.state.put(Change("main", truths.key("20000/TCP"), lease))
-    world.ledger["main", truths.key("20000/TCP")] = lease
+    world.plant("main", "20000/TCP", lease)
     world.reconcile("web")
     assert world.shown("web") == [20000]
     assert "though it is leased to somebody" in _told(world)
@@ -101,8 +98,7 @@ def test_a_lease_of_who_is_gone_is_inherited_within_the_quota_only(world: World)
     world.apply(deployment("web"))
     world.run("web", on="n1")
     lease = Lease("Deployment/elsewhere/nobody", "uid-0", "app/http")
-    world.state.put(Change("main", truths.key("20000/TCP"), lease))
-    world.ledger["main", truths.key("20000/TCP")] = lease
+    world.plant("main", "20000/TCP", lease)
     world.deploy("full")
     world.reconcile("web")
     assert world.shown("web") == [20000]

@@ -183,3 +183,13 @@ def test_a_run_counts_as_a_whole_against_the_quota(world: World) -> None:
     with pytest.raises(QuotaExceeded):
         world.deploy("rtp", "a:1 b:2 c:3 d:4", contiguous="true")
     assert world.shown("rtp") == [20000, 20001, 20002, 0]
+
+
+def test_a_run_stays_though_the_quota_is_less_by_now_and_gets_no_longer(world: World) -> None:
+    numbers = world.deploy("rtp", "a:1 b:2", contiguous="true")
+    world.deploy("other")
+    world.pool("main", "20000-20009", quotaPerNamespace=1)
+    assert world.reconcile("rtp") == numbers
+    with pytest.raises(QuotaExceeded):
+        world.deploy("rtp", "a:1 b:2 c:3", contiguous="true")
+    assert world.shown("rtp") == [*numbers.values(), 0]

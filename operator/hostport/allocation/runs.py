@@ -166,7 +166,8 @@ class RunPicker:
         window = range(firsts.start, firsts.stop + len(there))
         own = sum(book.holds(pool.name, namespace, n, p) for n in window for p in pool.protocols)
         wanted = sum(len(group) for group in groups)
-        return wanted - own <= pool.quota - book.held(pool.name, namespace)
+        more = wanted - own
+        return more <= 0 or book.held(pool.name, namespace) + more <= pool.quota
 
     def _take(self, group: Group, pool: Pool, port: int, kept: Mapping[PortEntry, Number]) -> bool:
         new = [entry for entry in group if entry not in kept]

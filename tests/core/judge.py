@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 from hostport.allocation.plan import Plan
 from hostport.api.affinity import required
 from hostport.api.errors import (
@@ -128,10 +130,15 @@ class Judge:
         assert all(self._world.shown(name))
         plan = self._world.plans[-1]
         held = [(pool, key) for (pool, key), lease in self._world.ledger.items() if lease.owner == plan.workload.key]
+        passed = set(_passed(manifest["metadata"]["annotations"]))
         for entry in plan.workload.entries:
             port = plan.assigned.get(entry.ref)
             if port is None:
                 continue  # written by hand
+            if entry.passthrough and (entry.ref, entry.protocol) not in passed:
+                # Of an earlier `hostport/passthrough`: it went with its lease, unless that was lost before.
+                assert entry.host_port in self._brought[name]
+                continue
             keys = [(pool, k) for pool, k in held if (k.protocol, k.port) == (entry.protocol, port)]
             stands = self._places[name].as_written(required(plan.workload.affinity))
             if not keys:
@@ -289,6 +296,13 @@ def ports_of(manifest: Json) -> list[Json]:
 
 def _unnamed(manifest: Json) -> list[Json]:
     return [port for port in ports_of(manifest) if not port.get("name")]
+
+
+def _passed(notes: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """The PORTs that are passed through, each with its protocol."""
+    for word in notes.get("hostport/passthrough", "").split(","):
+        name, _, protocol = word.strip().partition("/")
+        yield f"app/{name}", protocol or "TCP"
 
 
 def claims(owner: str, manifest: Json, nodes: frozenset[str] | Place) -> list[Claim]:

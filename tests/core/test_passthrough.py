@@ -267,6 +267,20 @@ def test_a_forged_note_takes_nobodys_entry_away(world: World) -> None:
     assert _container(world.manifest("game"))["ports"] == ports(":30000=30000")
 
 
+@pytest.mark.parametrize(("lost", "more"), [("TCP", "UDP"), ("UDP", "TCP")])
+def test_of_two_ports_on_one_number_the_one_that_has_lost_its_lease_gets_it_back(
+    world: World, lost: str, more: str
+) -> None:
+    """`hostport/assigned` names the same number for both; the protocol tells whose entry is whose."""
+    numbers = world.deploy("game", passthrough="g, h/UDP", ports="g,h", request="g=20000,h=20000")
+    assert numbers == {"app/g": 20000, "app/h": 20000}
+    before = _container(world.manifest("game"))["ports"]
+    world.plant("main", f"20000/{lost}", None)
+    assert world.reconcile("game") == numbers
+    assert world.leases("game") == {f"20000/{lost}": "active", f"20000/{more}": "active"}
+    assert _container(world.manifest("game"))["ports"] == before
+
+
 # Checked
 
 

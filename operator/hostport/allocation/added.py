@@ -25,7 +25,7 @@ def recognised(workload: Workload, own: Mapping[Place, Lease]) -> Workload:
     """
     if not any(entry.number == _shown(workload, entry) for entry in workload.entries):
         return workload
-    leased, noted, wanted = _leased(own), _noted(workload), set(named_refs(workload))
+    leased, noted, wanted = _leased(own), _noted(workload), dict(named_refs(workload))
     declared = {entry.ref for entry in workload.entries}
 
     def mark(entry: PortEntry) -> PortEntry:
@@ -33,7 +33,7 @@ def recognised(workload: Workload, own: Mapping[Place, Lease]) -> Workload:
         ref = leased.get((entry.container_name, entry.protocol, port), "")
         known = ref in wanted
         if entry.host_port and not entry.name:
-            known, ref = bool(ref), ref or noted.get((entry.container_name, port), "")
+            known, ref = bool(ref), ref or _meant(noted.get((entry.container_name, port), []), wanted, entry.protocol)
         if entry.number != port or ref in declared or not (known or ref in wanted):
             return entry
         name = ref.partition("/")[2]
@@ -92,6 +92,15 @@ def _leased(own: Mapping[Place, Lease]) -> dict[tuple[str, Protocol, int], str]:
     return found
 
 
-def _noted(workload: Workload) -> dict[tuple[str, int], str]:
-    assigned = workload.assigned().items()
-    return {(ref.partition("/")[0], port): ref for ref, port in assigned if ref.count("/") == 1}
+def _noted(workload: Workload) -> dict[tuple[str, int], list[str]]:
+    """By container and number, the PORTs of which `hostport/assigned` says that they have it: one of each protocol."""
+    found: dict[tuple[str, int], list[str]] = {}
+    for ref, port in workload.assigned().items():
+        if ref.count("/") == 1:
+            found.setdefault((ref.partition("/")[0], port), []).append(ref)
+    return found
+
+
+def _meant(refs: list[str], wanted: Mapping[str, Protocol], protocol: Protocol) -> str:
+    """Of PORTs with one number the one that is passed through in this protocol, else any."""
+    return next((ref for ref in refs if wanted.get(ref) == protocol), refs[-1] if refs else "")

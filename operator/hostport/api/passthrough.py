@@ -22,13 +22,13 @@ _NAME = r"(?=[-a-z0-9]{1,15}(?:/|$))(?=[-0-9]*[a-z])[a-z0-9]+(?:-[a-z0-9]+)*"
 _WORD = re.compile(rf"(?:([a-z0-9](?:[-a-z0-9]{{0,61}}[a-z0-9])?)/)?({_NAME})(?:/(TCP|UDP|SCTP))?")
 
 
-def named_refs(workload: Workload) -> Iterator[str]:
-    """The PORTs that `hostport/passthrough` names, as far as it can be read: `container/name`."""
+def named_refs(workload: Workload) -> Iterator[tuple[str, Protocol]]:
+    """The PORTs that `hostport/passthrough` names, as far as it can be read: `container/name`, and the protocol."""
     # What is past the limit is refused, and marks nothing as ours.
     for word in workload.annotations.get(names.PASSTHROUGH, "").split(",", MOST_WORDS)[:MOST_WORDS]:
         match = _WORD.fullmatch(word.strip())
         if match and workload.containers:
-            yield f"{match[1] or workload.containers[0].name}/{match[2]}"
+            yield f"{match[1] or workload.containers[0].name}/{match[2]}", Protocol(match[3] or "TCP")
 
 
 def parse_passthrough(workload: Workload) -> tuple[PortEntry, ...]:

@@ -25,7 +25,10 @@ class TakenNumbers:
 
     def add(self, protocol: Protocol, port: int, ip: str) -> None:
         """One more."""
-        self._bits.setdefault((protocol, ip), zeros(SPACE))[port] = 1
+        bits = self._bits.get((protocol, ip))
+        if bits is None:
+            bits = self._bits[protocol, ip] = zeros(SPACE)
+        bits[port] = 1
 
     def has(self, protocol: Protocol, port: int, ip: str) -> bool:
         """Whether a number is among them at an address that overlaps."""
